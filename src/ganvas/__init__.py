@@ -1,0 +1,53 @@
+"""Ganvas trains, judges and uses generative adversarial networks on your own pictures.
+
+>>> run = ganvas.train("digits", out="runs/digits", minutes=3)    # -> Run: .path, .model, .stats
+>>> model = ganvas.load("runs/digits")                            # a run folder or a model folder
+>>> images = model.sample(seeds=range(64))                        # [N, H, W, C] uint8
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ganvas.errors import GanvasError, UsageError
+from ganvas.version import __version__
+
+if TYPE_CHECKING:
+    from ganvas.evaluate import evaluate
+    from ganvas.model import Model, load
+    from ganvas.report import write_report
+    from ganvas.training.loop import Run, train
+
+__all__ = [
+    "GanvasError",
+    "Model",
+    "Run",
+    "UsageError",
+    "__version__",
+    "evaluate",
+    "load",
+    "train",
+    "write_report",
+]
+
+# Loaded on first use: `import ganvas` and `ganvas --help` must not wait for torch.
+_WHERE = {
+    "Model": "ganvas.model",
+    "load": "ganvas.model",
+    "Run": "ganvas.training.loop",
+    "train": "ganvas.training.loop",
+    "evaluate": "ganvas.evaluate",
+    "write_report": "ganvas.report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'ganvas' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

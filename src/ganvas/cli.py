@@ -1,0 +1,341 @@
+"""The command line: each verb parses, calls one library function and formats the answer. Imports no torch by itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+from pydantic import ValidationError
+
+from ganvas.errors import GanvasError, UsageError
+from ganvas.settings import explain
+from ganvas.version import __version__
+from ganvas.words import TrainWords, parse_seeds, translate
+
+if TYPE_CHECKING:
+    from ganvas.evaluation.judge import Verdict
+
+STARTED = time.monotonic()
+
+app = App(
+    name="ganvas",
+    version=__version__,
+    help="Train, judge and use generative adversarial networks on your own pictures.",
+    help_epilogue=(
+        "Begin with: ganvas train ./photos --minutes 10\n\n"
+        "Flags may be written with - or _. Flags of StyleGAN and diffusers (--outdir, --cfg, --kimg, --cond, --gamma, "
+        "--output_dir, --train_batch_size, --mixed_precision, ...) are understood where they mean the same."
+    ),
+    result_action="return_value",
+)
+data_app = App(name="data", help="The built-in data sets, and the store of prepared pictures.")
+app.command(data_app)
+
+
+@app.command
+def train(
+    source: str,
+    /,
+    *,
+    recipe: str | None = None,
+    out: Path | None = None,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    resume: Annotated[bool, Parameter(negative=())] = False,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    store: Path | None = None,
+    settings: Annotated[TrainWords | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+) -> int:
+    """Train a GAN on pictures: a folder, a ZIP, an .npz, idx files, or a built-in name such as digits.
+
+    The run ends with an averaged model, sample sheets, a verdict and report.html in its folder, also after Ctrl-C.
+    Settings that are not given come from the recipe: see `ganvas recipes NAME`.
+
+    Parameters
+    ----------
+    source
+        Where the pictures are. `ganvas data list` shows the built-in names.
+    recipe
+        A name from `ganvas recipes` [default: chosen by size, count and device, and said why].
+    out
+        The run's folder [default: numbered below runs/].
+    overwrite
+        Replace the run that --out holds.
+    resume
+        Go on with the run that --out holds, from its newest good checkpoint.
+    dry_run
+        Show data, recipe, parameters, memory and time, and train nothing.
+    store
+        Keep the prepared pictures in this folder instead of the cache.
+    """
+    words: dict[str, Any] = {} if settings is None else settings.model_dump(exclude_none=True)
+    if dry_run:
+        from ganvas.training.forecast import forecast
+
+        print(forecast(source, recipe=recipe, **words))
+        return 0
+    from ganvas.training.loop import train as train_library
+
+    run = train_library(
+        source,
+        recipe=recipe,
+        out=out,
+        overwrite=overwrite,
+        resume=resume,
+        store=store,
+        started=STARTED,
+        **words,
+    )
+    return 0 if run.signal is None else 128 + run.signal
+
+
+@app.command
+def sample(
+    model: Path,
+    /,
+    *,
+    seeds: str = "0-31",
+    out: str | None = None,
+    class_name: Annotated[str | None, Parameter(name="--class")] = None,
+    trunc: float = 1.0,
+    batch: int = 64,
+    device: str = "auto",
+) -> int:
+    """Draw pictures: one sheet, or with --out FOLDER/ one PNG per seed.
+
+    Parameters
+    ----------
+    model
+        A run folder or a model folder.
+    seeds
+        Numbers and ranges: 0-31,57. A seed's picture is always the same.
+    out
+        sheet.png, or folder/ for one PNG per seed [default: sheet.png here].
+    class_name
+        Draw only this class, by name or number.
+    trunc
+        Pull the noise towards its mean: 1 as trained, 0.7 safer and less varied.
+    batch
+        Pictures drawn at once.
+    device
+        auto, cpu, cuda or mps.
+    """
+    numbers = parse_seeds(seeds)
+    target = out or "sheet.png"
+    as_folder = target.endswith(("/", "\\")) or Path(target).is_dir() or not Path(target).suffix
+    if not as_folder and Path(target).suffix.lower() != ".png":
+        raise UsageError(f"--out {target}: sheets are written as .png; give FOLDER/ for one PNG per seed")
+    from ganvas.draw import draw_folder, draw_sheet
+    from ganvas.model import load
+
+    draw = draw_folder if as_folder else draw_sheet
+    written = draw(load(model, device), Path(target), numbers, class_name=class_name, trunc=trunc, batch=batch)
+    print(f"{len(numbers)} {'picture' if len(numbers) == 1 else 'pictures'} in {written}")
+    return 0
+
+
+@app.command
+def evaluate(
+    what: Path,
+    /,
+    *,
+    data: str | None = None,
+    samples: int | None = None,
+    device: str = "auto",
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Judge a run, a model or a source of pictures against real ones.
+
+    Distances are measured in the features of a small network that is trained on the reference pictures themselves.
+    They are never FID and compare only with numbers of the same features, reference and sample count.
+
+    Parameters
+    ----------
+    what
+        A run folder, a model folder, or a source of pictures.
+    data
+        The source to compare with [default: the run's own data, its held-out pictures where there are enough].
+    samples
+        How many pictures to draw [default: 10000].
+    device
+        auto, cpu, cuda or mps.
+    as_json
+        Print one JSON document and nothing else.
+    """
+    from ganvas.evaluate import evaluate as evaluate_library
+
+    verdict = evaluate_library(what, data=data, samples=samples, device=device)
+    if as_json:
+        print_json(verdict.to_json())
+    else:
+        print_verdict(verdict)
+    return 0
+
+
+@app.command
+def report(run: Path, /) -> int:
+    """Write report.html of a run again: one page that opens offline.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    """
+    from ganvas.report import write_report
+
+    print(write_report(run))
+    return 0
+
+
+@app.command
+def recipes(
+    name: str | None = None, /, *, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False
+) -> int:
+    """List the recipes, or explain one.
+
+    Parameters
+    ----------
+    name
+        The recipe to explain.
+    as_json
+        Print one JSON document and nothing else.
+    """
+    from ganvas.recipes import RECIPES, find_recipe
+
+    chosen = list(RECIPES.values()) if name is None else [find_recipe(name)]
+    if as_json:
+        rows = [
+            {
+                "name": r.name,
+                "summary": r.summary,
+                "paper": r.paper,
+                "when": r.when,
+                "settings": dict(r.cells),
+            }
+            for r in chosen
+        ]
+        print_json({"schema": 1, "recipes": rows})
+    elif name is None:
+        print_table([(r.name, r.summary) for r in chosen])
+    else:
+        r = chosen[0]
+        print_table([("recipe", r.name), ("what", r.summary), ("paper", r.paper), ("when", r.when)])
+        print_table([(f"--{key.replace('_', '-')}", str(value)) for key, value in r.cells.items()])
+    return 0
+
+
+@data_app.command(name="list")
+def data_list(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False) -> int:
+    """Show the built-in data sets with size, licence and source.
+
+    Parameters
+    ----------
+    as_json
+        Print one JSON document and nothing else.
+    """
+    from ganvas.data.builtin import builtin_table
+
+    rows = [
+        {
+            "name": row.name,
+            "pictures": row.pictures,
+            "size": "x".join(map(str, row.size)),
+            "classes": len(row.class_names),
+            "licence": row.licence,
+            "source": row.origin,
+            "download": ", ".join(file.name for file in row.files) or "none: comes with a package",
+        }
+        for row in builtin_table()
+    ]
+    if as_json:
+        print_json({"schema": 1, "data": rows})
+        return 0
+    for row in rows:
+        print_table([(key, str(value)) for key, value in row.items()])
+        print()
+    return 0
+
+
+@data_app.command(name="clear")
+def data_clear() -> int:
+    """Remove all prepared pictures from the cache; they are made again when needed."""
+    from ganvas.data.store import clear_stores
+
+    count, size = clear_stores()
+    print(f"{count} stores removed, {size / 1e6:.1f} MB")
+    return 0
+
+
+@app.command
+def doctor(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False) -> int:
+    """Say what this machine can do: versions, devices, speed, cache, optional packages.
+
+    Parameters
+    ----------
+    as_json
+        Print one JSON document and nothing else.
+    """
+    from ganvas.doctor import examine
+
+    found = examine()
+    if as_json:
+        print_json({"schema": 1, **found})
+    else:
+        print_table([(key.replace("_", " "), str(value)) for key, value in found.items()])
+    return 0
+
+
+def print_json(document: dict[str, Any]) -> None:
+    print(json.dumps(document, indent=1))
+
+
+def print_table(rows: list[tuple[str, str]]) -> None:
+    width = max((len(key) for key, _ in rows), default=0)
+    for key, value in rows:
+        print(f"{key:<{width}}  {value}")
+
+
+def print_verdict(verdict: Verdict) -> None:
+    rows = [
+        (
+            m.metric,
+            f"{m.value:10.4g}   {'' if m.real_value is None else f'(real pictures: {m.real_value:.4g})'}",
+        )
+        for m in verdict.metrics
+    ]
+    print_table(rows)
+    first = verdict.metrics[0]
+    print(
+        f"\n{verdict.words}\n\n{first.samples} samples against {first.reference_samples} pictures ({first.reference}), in {first.features}"
+    )
+
+
+def main(tokens: list[str] | None = None) -> int:
+    """Run one command; errors become one line on stderr and an exit code: 1, or 2 for wrong usage."""
+    try:
+        words = translate(sys.argv[1:] if tokens is None else tokens)
+        answer = app(words, exit_on_error=False, print_error=False)
+        return answer if isinstance(answer, int) else 0
+    except CycloptsError as error:
+        cause = error.__cause__
+        return complain(explain(cause) if isinstance(cause, ValidationError) else " ".join(str(error).split()), 2)
+    except GanvasError as error:
+        return complain(str(error), error.exit_code)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return complain(f"{where}{error.strerror or error}", 1)
+    except KeyboardInterrupt:
+        return complain("interrupted", 130)
+
+
+def complain(message: str, code: int) -> int:
+    print(f"ganvas: {message}", file=sys.stderr)
+    return code
+
+
+def run() -> NoReturn:
+    """The console script."""
+    sys.exit(main())

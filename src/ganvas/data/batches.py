@@ -1,0 +1,94 @@
+"""Training batches that depend on a seed and a step number alone: any of them can be made again, anywhere."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ganvas.data.decode import Pixels
+from ganvas.errors import UsageError
+from ganvas.images import to_float
+
+_ORDER, _COINS = 0, 1  # two independent random streams of one seed
+
+
+class Batches:
+    """Endless shuffled batches of [N, C, H, W] uint8 or uint16 pictures, with [N] labels or None.
+
+    Every epoch is its own shuffle of all pictures, drawn from (seed, epoch); batches run on across its
+    border: after k steps every picture was seen k * batch / N times, rounded up or down. `mirror` flips each
+    picture left to right with probability 1/2. Raises UsageError for arguments that cannot be.
+    """
+
+    def __init__(
+        self,
+        images: Pixels,
+        labels: NDArray[np.int64] | None,
+        batch: int,
+        seed: int,
+        device: torch.device,
+        mirror: bool = False,
+    ) -> None:
+        if len(images) == 0:
+            raise UsageError("there are no pictures to make batches of: give at least one")
+        if batch < 1 or seed < 0:
+            raise UsageError(
+                f"batch {batch} and seed {seed} cannot be: batch must be at least 1, seed at least 0"
+            )
+        if labels is not None and len(labels) != len(images):
+            raise UsageError(f"{len(labels)} labels for {len(images)} pictures: give one label per picture")
+        self._images = cast(Pixels, np.asarray(images))  # a plain view: indexing a memmap object is slower
+        self._labels = labels
+        self.batch, self.seed, self.device, self.mirror = batch, seed, device, mirror
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+        return len(self._images)
+
+    def indices(self, step: int) -> NDArray[np.int64]:
+        """Which pictures make up batch number `step` (from 0): [batch] int64."""
+        if step < 0:
+            raise UsageError(f"step {step} cannot be: steps count from 0")
+        n = len(self._images)
+        position, end = step * self.batch, (step + 1) * self.batch
+        pieces = []
+        while position < end:
+            epoch, start = divmod(position, n)
+            piece = _epoch_order(n, self.seed, epoch)[start : start + end - position]
+            pieces.append(piece)
+            position += len(piece)
+        return np.concatenate(pieces)
+
+    def at(self, step: int) -> tuple[Tensor, Tensor | None]:
+        """Batch `step` on the device: pictures [batch, C, H, W] float32 in [-1, 1], labels [batch] int64."""
+        chosen = self.indices(step)
+        real = to_float(self._sent(torch.from_numpy(self._images[chosen])))
+        if self.mirror:
+            coins = self._sent(torch.from_numpy(_coins(self.batch, self.seed, step)))
+            real = torch.where(coins[:, None, None, None], real.flip(3), real)
+        labels = None if self._labels is None else self._sent(torch.from_numpy(self._labels[chosen]))
+        return real, labels
+
+    def _sent(self, tensor: Tensor) -> Tensor:
+        if self.device.type == "cuda":  # pinned memory lets the copy run beside the computation
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+
+@lru_cache(maxsize=4)
+def _epoch_order(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """A shuffle of 0 to n - 1. Sorting raw Philox words gives the same one in every version of numpy."""
+    return np.argsort(_random_words(n, seed, _ORDER, epoch), kind="stable").astype(np.int64)
+
+
+def _coins(count: int, seed: int, step: int) -> NDArray[np.bool_]:
+    return np.asarray(_random_words(count, seed, _COINS, step) >> np.uint64(63), np.bool_)
+
+
+def _random_words(count: int, seed: int, stream: int, number: int) -> NDArray[np.uint64]:
+    return np.random.Philox(np.random.SeedSequence((seed, stream, number))).random_raw(count)

@@ -1,0 +1,256 @@
+"""The verdict on a set of pictures: how near to the real ones, how diverse, and whether it copies.
+
+Every number carries what it was measured in, over how many samples and against which reference, and beside it
+stands what real pictures get by the same measure: no generator needs to be better than that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ganvas.errors import GanvasError, UsageError
+from ganvas.evaluation import modes
+from ganvas.evaluation.feature_net import FEATURES
+from ganvas.evaluation.feature_training import Progress
+from ganvas.evaluation.features import Features
+from ganvas.evaluation.frechet import frechet_distance_of_features
+from ganvas.evaluation.kernel import kernel_distance
+from ganvas.evaluation.manifold import density_and_coverage, precision_and_recall
+from ganvas.evaluation.nearest import Nearest, find_nearest
+from ganvas.evaluation.rows import spread
+from ganvas.evaluation.verdict import MEANINGS, Metric, Verdict
+from ganvas.evaluation.verdict_words import describe
+from ganvas.images import Integers
+
+if TYPE_CHECKING:
+    from ganvas.data.store import Store
+
+__all__ = ["Metric", "Reference", "Verdict", "judge", "judge_pictures"]
+
+HELD_OUT_ENOUGH = 500  # below this the held-out pictures are too few to be the reference by themselves
+MOST_REFERENCE = 10_000  # real pictures used, spread evenly over their split
+MOST_IN_MANIFOLD = 3_000  # pictures a side for precision, recall, density and coverage
+FEWEST = 8
+PRECISION_K, DENSITY_K = 3, 5
+
+Reference = Literal["auto", "held_out", "train"]
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One set of pictures as it is compared."""
+
+    features: Tensor  # [N, 128]
+    probabilities: Tensor | None  # [N, K]
+    labels: Tensor | None  # [N]
+
+    def rows(self, chosen: slice) -> _Side:
+        """Some of it."""
+        probabilities = None if self.probabilities is None else self.probabilities[chosen]
+        return _Side(
+            self.features[chosen], probabilities, None if self.labels is None else self.labels[chosen]
+        )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    value: float
+    samples: int
+    reference_samples: int
+
+
+def judge(
+    fakes: Integers,
+    fake_labels: NDArray[np.int64] | None,
+    store: Store,
+    features: Features,
+    *,
+    reference: Reference = "auto",
+    progress: Progress | None = None,
+) -> Verdict:
+    """Compare generated pictures with a store's: [N, C, H, W] integers of the store's size, channels and
+    type.
+
+    fake_labels: [N], the class each was drawn as, or None. `reference`: "auto" takes the held-out pictures if
+    there are at least 500, else the training pictures; which it was stands with every number. Raises
+    GanvasError for pictures of another shape or fewer than 8, UsageError if "held_out" is asked for and there
+    is none.
+    """
+    return _judge(fakes, fake_labels, store, features, reference, progress, "samples")
+
+
+def judge_pictures(
+    pictures: Integers,
+    labels: NDArray[np.int64] | None,
+    store: Store,
+    features: Features,
+    *,
+    reference: Reference = "auto",
+    progress: Progress | None = None,
+) -> Verdict:
+    """`judge` for pictures of any origin, such as another data set: the same numbers, in words that fit."""
+    return _judge(pictures, labels, store, features, reference, progress, "pictures")
+
+
+def _judge(
+    fakes: Integers,
+    fake_labels: NDArray[np.int64] | None,
+    store: Store,
+    features: Features,
+    reference: Reference,
+    progress: Progress | None,
+    what: str,
+) -> Verdict:
+    say = progress or (lambda _: None)
+    _check(fakes, fake_labels, store, what)
+    against_held_out = _held_out_is_reference(store, reference)
+
+    say(f"judging: features of {len(fakes)} {what}")
+    fake = _side(features, fakes, fake_labels)
+    say("judging: features of the real pictures")
+    train_rows = spread(
+        store.train_count, min(MOST_REFERENCE, len(fakes)) if against_held_out else MOST_REFERENCE
+    )
+    train = _real_side(features, store, train_rows)
+    held_out = None
+    if store.held_out is not None and store.held_out_count >= FEWEST:
+        held_out = _real_side(
+            features, store, store.train_count + spread(store.held_out_count, MOST_REFERENCE)
+        )
+
+    say("judging: distances and diversity")
+    name = "held-out pictures" if against_held_out else "training pictures"
+    real, stand_in, stand_in_reference, pair = _real_sides(train, held_out, against_held_out)
+    shares = _class_shares(real, store)
+    measured = _measure(fake, real, shares)
+    floor = _measure(stand_in, stand_in_reference, shares)
+
+    say("judging: nearest training pictures")
+    nearest, copies, usual_copies = _look_for_copies(fakes, fake, store, train, train_rows)
+    measured["nearest_copy_share"], floor["nearest_copy_share"] = copies, usual_copies
+
+    metrics = []
+    for metric, m in measured.items():
+        better, meaning = MEANINGS[metric]
+        in_pixels = metric == "nearest_copy_share"
+        metrics.append(
+            Metric(
+                metric,
+                m.value,
+                "pixels, averaged to at most 32 a side" if in_pixels else features.name,
+                m.samples,
+                "training pictures" if in_pixels else name,
+                m.reference_samples,
+                better,
+                meaning,
+                floor[metric].value if metric in floor else None,
+                nearest.real_pair if in_pixels else pair,
+            )
+        )
+    missing: list[str] = []
+    if fake.probabilities is not None and shares is not None:
+        missing = [store.class_names[i] for i in modes.missing_classes(fake.probabilities.argmax(1), shares)]
+    return Verdict(tuple(metrics), describe({m.metric: m for m in metrics}, missing, FEATURES, what), nearest)
+
+
+def _measure(sample: _Side, reference: _Side, shares: Tensor | None) -> dict[str, _Measured]:
+    """Every number that the two sides are large enough for, by name, in the order of `MEANINGS`."""
+    counts = len(sample.features), len(reference.features)
+    found = {
+        "frechet_distance": _Measured(
+            frechet_distance_of_features(sample.features, reference.features), *counts
+        ),
+        "kernel_distance": _Measured(kernel_distance(sample.features, reference.features), *counts),
+    }
+    some, some_real = (side.features[_manifold_rows(len(side.features))] for side in (sample, reference))
+    fewest = min(len(some), len(some_real))
+    if fewest > PRECISION_K:
+        precision, recall = precision_and_recall(some_real, some, PRECISION_K)
+        found["precision"] = _Measured(precision, len(some), len(some_real))
+        found["recall"] = _Measured(recall, len(some), len(some_real))
+    if fewest > DENSITY_K:
+        density, coverage = density_and_coverage(some_real, some, DENSITY_K)
+        found["density"] = _Measured(density, len(some), len(some_real))
+        found["coverage"] = _Measured(coverage, len(some), len(some_real))
+    if sample.probabilities is not None and shares is not None:
+        drawn = sample.probabilities.argmax(1)
+        found["class_coverage"] = _Measured(modes.class_coverage(drawn, shares), *counts)
+        found["class_divergence"] = _Measured(modes.class_divergence(drawn, shares, counts[1]), *counts)
+        found["sure_share"] = _Measured(modes.sure_share(sample.probabilities), *counts)
+        if sample.labels is not None:
+            found["class_agreement"] = _Measured(
+                modes.class_agreement(sample.probabilities, sample.labels), *counts
+            )
+    return found
+
+
+def _real_sides(
+    train: _Side, held_out: _Side | None, against_held_out: bool
+) -> tuple[_Side, _Side, _Side, str]:
+    """(the reference; real pictures in the samples' place; what those are compared with; both in words)."""
+    if against_held_out:
+        assert held_out is not None, "the held-out pictures were found to be enough"
+        return held_out, train, held_out, "training pictures against held-out ones"
+    if held_out is not None:
+        return train, held_out, train, "held-out pictures against training ones"
+    even, odd = train.rows(slice(0, None, 2)), train.rows(slice(1, None, 2))
+    return train, even, odd, "one half of the training pictures against the other"
+
+
+def _look_for_copies(
+    fakes: Integers, fake: _Side, store: Store, train: _Side, train_rows: NDArray[np.int64]
+) -> tuple[Nearest, _Measured, _Measured]:
+    unseen = store.held_out.images if store.held_out is not None and store.held_out_count >= FEWEST else None
+    nearest = find_nearest(fakes, store.train.images, unseen, fake.features, train.features, train_rows)
+    copies = _Measured(nearest.copy_share, nearest.compared, nearest.searched)
+    return nearest, copies, _Measured(nearest.real_copy_share, nearest.compared, nearest.searched)
+
+
+def _check(fakes: Integers, labels: NDArray[np.int64] | None, store: Store, what: str) -> None:
+    shape, expected = fakes.shape[1:], (store.channels, store.height, store.width)
+    if shape != expected or fakes.dtype != store.images.dtype:
+        raise GanvasError(
+            f"the {what} are {list(shape)} [channels, height, width] {fakes.dtype}, but the data are "
+            f"{list(expected)} and {store.images.dtype}: prepare both alike"
+        )
+    if len(fakes) < FEWEST:
+        raise GanvasError(f"{len(fakes)} {what} are too few to judge: give at least {FEWEST}")
+    if labels is not None and (len(labels) != len(fakes) or labels.min() < 0):
+        raise GanvasError(
+            f"{len(labels)} labels for {len(fakes)} {what}: give one class number from 0 up for each"
+        )
+
+
+def _held_out_is_reference(store: Store, reference: Reference) -> bool:
+    if reference == "held_out" and store.held_out_count < FEWEST:
+        raise UsageError(
+            f"the data have {store.held_out_count} held-out pictures, a reference needs {FEWEST}: use train"
+        )
+    return reference == "held_out" or (reference == "auto" and store.held_out_count >= HELD_OUT_ENOUGH)
+
+
+def _side(features: Features, images: Integers, labels: NDArray[np.int64] | None) -> _Side:
+    extracted = features.extract(images)
+    return _Side(
+        extracted,
+        features.probabilities_of(extracted),
+        None if labels is None else torch.as_tensor(labels).long(),
+    )
+
+
+def _real_side(features: Features, store: Store, rows: NDArray[np.int64]) -> _Side:
+    return _side(features, store.images[rows], None if store.labels is None else store.labels[rows])
+
+
+def _class_shares(real: _Side, store: Store) -> Tensor | None:
+    return None if real.labels is None else modes.class_shares(real.labels, len(store.class_names))
+
+
+def _manifold_rows(count: int) -> Tensor:
+    return torch.from_numpy(spread(count, MOST_IN_MANIFOLD))

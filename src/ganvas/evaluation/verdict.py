@@ -1,0 +1,104 @@
+"""What a judge hands back: numbers with their passports, plain words, and the samples most like copies."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ganvas.evaluation.nearest import Nearest
+
+SCHEMA = 1
+
+Better = Literal["lower", "higher", "target"]
+
+MEANINGS: dict[str, tuple[Better, str]] = {
+    "frechet_distance": (
+        "lower",
+        "Distance between the two sets as wholes, by the mean and spread of their features. 0: the same.",
+    ),
+    "kernel_distance": (
+        "lower",
+        "The same question without assuming a bell shape; fair with few samples too. About 0: the same.",
+    ),
+    "precision": (
+        "higher",
+        "Share of the samples that look like real ones: how believable they are one by one.",
+    ),
+    "recall": (
+        "higher",
+        "Share of the real pictures that the samples could have been: how much is not left out.",
+    ),
+    "density": (
+        "target",
+        "How firmly the samples sit where real pictures are common. Real pictures: about 1.",
+    ),
+    "coverage": (
+        "higher",
+        "Share of the real pictures with a sample close by. Low: the samples repeat themselves.",
+    ),
+    "class_coverage": (
+        "higher",
+        "Share of the classes that appear at least a tenth as often as among the real ones.",
+    ),
+    "class_divergence": (
+        "lower",
+        "How far the mix of classes is from the real one (KL, in nats). 0: the same mix.",
+    ),
+    "sure_share": (
+        "target",
+        "Share of the samples that a classifier is over 90 % sure of: no in-betweens.",
+    ),
+    "class_agreement": (
+        "higher",
+        "Share of the samples that a classifier takes for the class that was asked for.",
+    ),
+    "nearest_copy_share": (
+        "lower",
+        "Share of the samples unusually near to one training picture. Of honest ones, about 1 % are.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number with its passport. Numbers whose features, samples or reference differ are not
+    comparable.
+    """
+
+    metric: str
+    value: float
+    features: str  # what it was measured in
+    samples: int
+    reference: str
+    reference_samples: int
+    better: Better  # "target": as near to `real_value` as possible
+    meaning: str  # for someone who never met it
+    real_value: float | None = None  # the same number for real pictures in the place of the samples
+    real_pair: str = ""  # which real pictures those were
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All metrics, what they say in plain sentences, and the samples most like copies."""
+
+    metrics: tuple[Metric, ...]
+    words: str
+    nearest: Nearest | None
+
+    def __getitem__(self, metric: str) -> Metric:
+        """The metric of that name; KeyError if it was not measured."""
+        for found in self.metrics:
+            if found.metric == metric:
+                return found
+        raise KeyError(metric)
+
+    def to_json(self) -> dict[str, Any]:
+        """{"schema": 1, "metrics": [{"metric": ..., "value": ..., ...}, ...], "words": ..., "nearest":
+        ...}.
+        """
+        return {
+            "schema": SCHEMA,
+            "metrics": [asdict(metric) for metric in self.metrics],
+            "words": self.words,
+            "nearest": None if self.nearest is None else asdict(self.nearest),
+        }

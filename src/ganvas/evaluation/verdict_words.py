@@ -1,0 +1,109 @@
+"""A verdict in two to five plain sentences: near or far, diverse or not, which classes are missing,
+copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ganvas.evaluation.modes import SURE
+from ganvas.evaluation.verdict import Metric
+
+ENOUGH_SAMPLES = 10_000
+NAMES_SHOWN = 8
+
+NEARNESS = (  # distance over the distance of real pictures, up to which the words fit
+    (1.5, "as near to the {reference} as other real pictures are"),
+    (4.0, "near to the {reference}"),
+    (15.0, "similar to the {reference}, but can be told apart from them"),
+    (60.0, "clearly different from the {reference}"),
+    (float("inf"), "far from the {reference}"),
+)
+DIVERSITY = (  # coverage over the coverage of real pictures, from which the words fit
+    (0.9, "They are about as diverse as real pictures"),
+    (0.6, "They are somewhat less diverse than real pictures"),
+    (0.3, "They are clearly less diverse than real pictures"),
+    (0.0, "They leave out most of what real pictures show, which is how a collapsed generator looks"),
+)
+
+
+def describe(metrics: Mapping[str, Metric], missing: Sequence[str], feature_count: int, what: str) -> str:
+    """The sentences, joined by blanks. `missing`: names of classes that are hardly there; `what`:
+    "samples".
+    """
+    sentences = [
+        _nearness(metrics["frechet_distance"], feature_count, what),
+        _diversity(metrics.get("coverage")),
+        _classes(metrics, missing, what),
+        _copies(metrics.get("nearest_copy_share"), what),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def percent(share: float) -> str:
+    """0.983 -> "98.3 %"; whole numbers without the point."""
+    return f"{100 * share:.1f}".removesuffix(".0") + " %"
+
+
+def _nearness(distance: Metric, feature_count: int, what: str) -> str:
+    floor = distance.real_value
+    figures = f"Fréchet distance {distance.value:.3g}"
+    if floor is None or floor <= 0:
+        verdict = f"The {what} were compared with the {distance.reference}"
+    else:
+        ratio = distance.value / floor
+        words = next(text for limit, text in NEARNESS if ratio <= limit)
+        verdict = f"The {what} are {words.format(reference=distance.reference)}"
+        figures += f", where real pictures get {floor:.3g}"
+    return f"{verdict} ({figures}{_caution(distance, feature_count)})."
+
+
+def _caution(distance: Metric, feature_count: int) -> str:
+    fewest = min(distance.samples, distance.reference_samples)
+    if fewest <= feature_count:
+        return f"; with {fewest} pictures for {feature_count} features it is a rough guess"
+    if distance.samples < ENOUGH_SAMPLES:
+        return f"; {distance.samples} samples, and under {ENOUGH_SAMPLES} it comes out too high"
+    return ""
+
+
+def _diversity(coverage: Metric | None) -> str:
+    if coverage is None:
+        return ""
+    relative = coverage.value / coverage.real_value if coverage.real_value else coverage.value
+    words = next(text for limit, text in DIVERSITY if relative >= limit)
+    beside = "" if coverage.real_value is None else f", {percent(coverage.real_value)} for real pictures"
+    return f"{words} (coverage {percent(coverage.value)}{beside})."
+
+
+def _classes(metrics: Mapping[str, Metric], missing: Sequence[str], what: str) -> str:
+    if "sure_share" not in metrics:
+        return ""
+    if missing:
+        more = f" and {len(missing) - NAMES_SHOWN} more" if len(missing) > NAMES_SHOWN else ""
+        first = f"Missing or hardly there: {', '.join(missing[:NAMES_SHOWN])}{more}"
+    else:
+        first = "No class is missing"
+    sure = metrics["sure_share"]
+    second = f"{percent(sure.value)} of the {what} are surely (over {percent(SURE)}) one class"
+    if sure.real_value is not None:
+        second += f" ({percent(sure.real_value)} of real pictures)"
+    agreement = metrics.get("class_agreement")
+    third = (
+        ""
+        if agreement is None
+        else f", {percent(agreement.value)} are taken for the class that was asked for"
+    )
+    return f"{first}; {second}{third}."
+
+
+def _copies(copies: Metric | None, what: str) -> str:
+    if copies is None:
+        return ""
+    usual = copies.real_value or 0.0
+    figures = (
+        f"{percent(copies.value)} are as near to one training picture as {percent(usual)} of real ones are"
+    )
+    if copies.value > max(0.05, 3 * usual):
+        return f"Many of the {what} look like copies of training pictures: {figures}."
+    return f"No sign of copying: {figures}."

@@ -1,0 +1,285 @@
+"""A trained generator as its user sees it: a folder with config.json and model.safetensors, loaded, sampled, saved."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from ganvas.errors import GanvasError, UsageError
+from ganvas.hashing import sha256_of
+from ganvas.images import Integers, enlarge, grid, to_pillow, to_rows_last
+from ganvas.networks.table import NETWORKS, build_generator
+from ganvas.weights import load_weights, save_weights
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+class ModelConfig(BaseModel):
+    """All that is needed to build the generator again and to say what it is. Read from a file, so checked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = Field(default=1, ge=1, le=1)
+    network: str
+    resolution: tuple[int, int]
+    channels: int = Field(ge=1, le=4)
+    bits: int = Field(8, ge=8, le=16)
+    z_dim: int = Field(ge=1, le=65536)
+    width: int = Field(ge=1, le=65536)
+    class_names: tuple[str, ...] = ()
+    class_shares: tuple[float, ...] = ()  # how often each class came in training; seeds draw labels by it
+    recipe: str = ""
+    source: str = ""
+    images_seen: int = 0
+    weights: str = "averaged"
+    weights_sha256: str = ""
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+
+class Model:
+    """A generator ready to draw. `model.sample(seeds=range(64))` gives uint8 pictures [N, H, W, C]."""
+
+    def __init__(self, G: nn.Module, config: ModelConfig, device: torch.device | str = "cpu") -> None:
+        self.config = config
+        self.device = torch.device(device)
+        self.G = G.eval().requires_grad_(False).to(self.device)
+        # Sampling needs no statistics of its own batch, so BatchNorm becomes part of the layer before it.
+        self._drawing = fold_batch_norm(self.G).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def sample(
+        self,
+        seeds: Sequence[int],
+        *,
+        class_name: str | int | None = None,
+        trunc: float = 1.0,
+        batch: int = 64,
+        labels: Sequence[int] | None = None,
+    ) -> Integers:
+        """One picture per seed: [N, H, W, C] uint8, or uint16 for 16-bit models.
+
+        A seed's picture is the same at any batch size and in any company, within one grey level. `trunc` pulls the
+        noise towards its mean: 1 draws as trained, smaller is safer and less varied. A conditional model draws the
+        label by the seed from the training data's shares, unless `class_name` (a name or a number) or `labels` says.
+        """
+        parts = list(self.sample_batches(seeds, class_name=class_name, trunc=trunc, batch=batch, labels=labels))
+        return stack(parts)
+
+    def sample_batches(
+        self,
+        seeds: Sequence[int],
+        *,
+        class_name: str | int | None = None,
+        trunc: float = 1.0,
+        batch: int = 64,
+        labels: Sequence[int] | None = None,
+    ) -> Iterator[Integers]:
+        """As `sample`, batch by batch: memory stays flat however many seeds there are."""
+        seeds = [int(seed) for seed in seeds]
+        if not seeds:
+            raise UsageError("no seeds were given: give at least one, as in --seeds 0-31,57")
+        if min(seeds) < 0 or max(seeds) >= 2**63:
+            raise UsageError(f"seeds must lie in 0 to 2^63 - 1, not {min(seeds)} to {max(seeds)}")
+        if batch < 1:
+            raise UsageError(f"--batch {batch}: give at least 1")
+        chosen = self._labels(seeds, class_name, labels)
+        for start in range(0, len(seeds), batch):
+            part = seeds[start : start + batch]
+            z = self.noise(part) * trunc
+            c = None if chosen is None else torch.as_tensor(chosen[start : start + batch], device=self.device)
+            yield to_rows_last(self.draw(z, c), self.config.bits)
+
+    @torch.inference_mode()
+    def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Pictures from noise: [N, z_dim], [N] -> [N, C, H, W] float in [-1, 1]."""
+        pictures: Tensor = self._drawing(z.to(self.device), labels)
+        return pictures
+
+    def noise(self, seeds: Sequence[int]) -> Tensor:
+        """One row per seed, each from a random stream of its own: [N, z_dim]."""
+        rows = [torch.randn(self.config.z_dim, generator=torch.Generator().manual_seed(s)) for s in seeds]
+        return torch.stack(rows).to(self.device)
+
+    def labels_for(self, seeds: Sequence[int]) -> NDArray[np.int64] | None:
+        """The label each seed draws from the training data's class shares: [N] int64, None if unconditional."""
+        if not self.config.classes:
+            return None
+        edges = np.cumsum(self.config.class_shares)
+        # A stream of its own per seed, apart from the noise's.
+        draws = [np.random.default_rng((seed, 1)).random() for seed in seeds]
+        return np.searchsorted(edges[:-1], draws, side="right").astype(np.int64)
+
+    def class_index(self, class_name: str | int) -> int:
+        """The number of a class given by name or number; raises UsageError with the names there are."""
+        names = self.config.class_names
+        if not names:
+            raise UsageError(
+                f"--class {class_name}: this model is unconditional, it was trained without classes. Leave it out"
+            )
+        if str(class_name) in names:
+            return names.index(str(class_name))
+        if str(class_name).isdigit() and int(class_name) < len(names):
+            return int(class_name)
+        shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        raise UsageError(f"--class {class_name}: this model knows {len(names)} classes: {shown}")
+
+    def _labels(
+        self, seeds: Sequence[int], class_name: str | int | None, labels: Sequence[int] | None
+    ) -> NDArray[np.int64] | None:
+        if labels is not None:
+            given = np.asarray(labels, np.int64)
+            if given.shape != (len(seeds),) or given.min() < 0 or given.max() >= max(self.config.classes, 1):
+                raise UsageError(f"labels must be {len(seeds)} numbers below {self.config.classes}, one per seed")
+            return given if self.config.classes else None
+        if class_name is not None:
+            return np.full(len(seeds), self.class_index(class_name))
+        return self.labels_for(seeds)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write config.json and model.safetensors; the folder appears whole or stays as it was."""
+        folder = Path(folder)
+        partial = folder.with_name(f"{folder.name}.tmp-{os.getpid()}")
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            partial.mkdir(parents=True)
+            save_weights(partial / WEIGHTS, self.G.state_dict())
+            self.config = self.config.model_copy(update={"weights_sha256": sha256_of(partial / WEIGHTS)})
+            text = self.config.model_dump_json(indent=1)
+            (partial / CONFIG).write_text(text + "\n", encoding="utf-8")
+            if folder.exists():
+                old = folder.with_name(f"{folder.name}.old-{os.getpid()}")
+                folder.rename(old)
+                partial.rename(folder)
+                shutil.rmtree(old)
+            else:
+                partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return folder
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the weights file: which network drew a picture."""
+        return self.config.weights_sha256
+
+    def __repr__(self) -> str:
+        c = self.config
+        kind = f"{c.classes} classes" if c.classes else "unconditional"
+        return (
+            f"Model({c.recipe or c.network}, {c.resolution[0]}x{c.resolution[1]}x{c.channels}, {kind}, "
+            f"{c.images_seen} images seen, {c.weights} weights, hash {self.hash[:12]})"
+        )
+
+    def _repr_png_(self) -> bytes:
+        """A sheet of 32 seeds for notebooks."""
+        buffer = io.BytesIO()
+        to_pillow(enlarge(grid(self.sample(range(32)), columns=8), 320)).save(buffer, format="PNG")
+        return buffer.getvalue()
+
+
+def load(path: str | Path, device: str = "auto") -> Model:
+    """The model of a run folder or a model folder. Raises GanvasError when it is neither, or damaged."""
+    from ganvas.devices import pick_device
+
+    folder = find_model_folder(Path(path))
+    config = read_config(folder)
+    weights = folder / WEIGHTS
+    found = sha256_of(weights)
+    if found != config.weights_sha256:
+        raise GanvasError(
+            f"{weights} is damaged: its SHA-256 is {found[:12]}..., {CONFIG} says {config.weights_sha256[:12]}.... "
+            "Copy it again, or train again"
+        )
+    try:
+        G = build_generator(
+            config.network,
+            resolution=config.resolution,
+            channels=config.channels,
+            z_dim=config.z_dim,
+            width=config.width,
+            classes=config.classes,
+        )
+        G.load_state_dict(load_weights(weights), strict=True)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise GanvasError(f"{weights} does not fit the network of {folder / CONFIG}: {reason}") from None
+    return Model(G, config, pick_device(device))
+
+
+def find_model_folder(path: Path) -> Path:
+    """`path` itself or its `model/`; raises GanvasError saying what is missing."""
+    if not path.exists():
+        raise GanvasError(f"there is no folder {path}: give a run folder or a model folder")
+    for folder in (path, path / "model"):
+        if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
+            return folder
+    raise GanvasError(
+        f"{path} is neither a run nor a model folder: expected {CONFIG} and {WEIGHTS} in it or in its model/. "
+        "A run that never finished has none yet: go on with `ganvas train ... --resume`"
+    )
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """The checked config.json of a model folder; raises GanvasError naming the first thing wrong."""
+    path = folder / CONFIG
+    try:
+        config = ModelConfig.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise GanvasError(f"{path} cannot be read: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise GanvasError(f"{path} is damaged: {where}: {first['msg'].lower()}") from None
+    if config.network not in NETWORKS:
+        raise GanvasError(f"{path} names the network '{config.network}', this version knows {', '.join(NETWORKS)}")
+    if config.class_shares and len(config.class_shares) != config.classes:
+        raise GanvasError(f"{path} is damaged: {config.classes} classes but {len(config.class_shares)} shares")
+    return config
+
+
+def fold_batch_norm(network: nn.Module) -> nn.Module:
+    """A copy for evaluation in which every BatchNorm that follows a convolution within a Sequential is part of it."""
+    network = copy.deepcopy(network).eval()
+    for parent in [m for m in network.modules() if isinstance(m, nn.Sequential)]:
+        for i in range(len(parent) - 1):
+            layer, norm = parent[i], parent[i + 1]
+            if isinstance(norm, nn.BatchNorm2d) and isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                _fold(layer, norm)
+                parent[i + 1] = nn.Identity()
+    return network
+
+
+def _fold(layer: nn.Conv2d | nn.ConvTranspose2d, norm: nn.BatchNorm2d) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    layer.weight, layer.bias = fuse_conv_bn_weights(
+        layer.weight,
+        layer.bias,
+        norm.running_mean,
+        norm.running_var,
+        norm.eps,
+        norm.weight,
+        norm.bias,
+        transpose=isinstance(layer, nn.ConvTranspose2d),
+    )
+
+
+def stack(parts: Sequence[Integers]) -> Integers:
+    """Batches of pictures, one after the other."""
+    pictures: NDArray[Any] = np.concatenate(parts)
+    return pictures

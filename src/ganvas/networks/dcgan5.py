@@ -1,0 +1,81 @@
+"""A DCGAN with 5x5 convolutions and a dense start, as the paper draws its generator (Radford et al., 2016, figure 1)."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from ganvas.networks.conditioning import LabelledNoise, Projection
+from ganvas.networks.norms import DiscriminatorNorm, initialise_dcgan, normalised
+from ganvas.networks.sizes import Size, doublings, halvings
+
+STAGES_OF_D = 3
+
+
+class Dcgan5Generator(nn.Module):
+    """Dense to 4x4 (512 wide), then doublings that halve the width down to exactly the wanted size; LeakyReLU, BatchNorm.
+
+    z: [N, z_dim], labels: [N] or None -> [N, channels, H, W] in [-1, 1]. `width` is D's first width; G starts at 8 times it.
+    """
+
+    def __init__(self, resolution: Size, channels: int, z_dim: int = 100, width: int = 64, classes: int = 0) -> None:
+        super().__init__()
+        self.z_dim, self.classes = z_dim, classes
+        self.input = LabelledNoise(z_dim, classes)
+        self.sizes = doublings(resolution, start=4)
+        stages = len(self.sizes) - 1
+        widths = [max(8 * width // 2**i, 8) for i in range(stages)]  # [512, 256, 128, ...]
+        self.dense = nn.Linear(self.input.width, widths[0] * math.prod(self.sizes[0]), bias=False)
+        self.start = nn.Sequential(nn.BatchNorm2d(widths[0]), nn.LeakyReLU(0.2, inplace=True))
+        self.stages = nn.ModuleList()
+        for before, after in zip(widths, widths[1:], strict=False):
+            self.stages.append(
+                nn.Sequential(
+                    nn.ConvTranspose2d(before, after, 5, stride=2, padding=2, output_padding=1, bias=False),
+                    nn.BatchNorm2d(after),
+                    nn.LeakyReLU(0.2, inplace=True),
+                )
+            )
+        self.stages.append(nn.ConvTranspose2d(widths[-1], channels, 5, stride=2, padding=2, output_padding=1))
+        initialise_dcgan(self)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        x = self.dense(self.input(z, labels)).unflatten(1, (-1, *self.sizes[0]))
+        x = self.start(x)  # [N, 8 * width, 4, 4]
+        for stage, (height, width) in zip(self.stages, self.sizes[1:], strict=True):
+            x = stage(x)[:, :, :height, :width]
+        pictures: Tensor = x.tanh()
+        return pictures
+
+
+class Dcgan5Discriminator(nn.Module):
+    """5x5 convolutions of stride 2 with 64, 128, 256 channels and a dense logit: [N, C, H, W] -> [N]."""
+
+    def __init__(
+        self,
+        resolution: Size,
+        channels: int,
+        width: int = 64,
+        classes: int = 0,
+        norm: DiscriminatorNorm = "none",
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        before = channels
+        for stage in range(STAGES_OF_D):
+            after = width * 2**stage
+            convolution = nn.Conv2d(before, after, 5, stride=2, padding=2, bias=norm != "batch" or stage == 0)
+            layers += [convolution] if norm == "batch" and stage == 0 else normalised(convolution, norm, after)
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+            before = after
+        self.features = nn.Sequential(*layers, nn.Flatten())
+        size = before * math.prod(halvings(resolution, 5, 2, STAGES_OF_D))
+        self.logit = normalised(nn.Linear(size, 1), "spectral" if norm == "spectral" else "none", 1)[0]
+        self.projection = Projection(classes, size)
+        initialise_dcgan(self)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        features = self.features(images)  # [N, 256 * H / 8 * W / 8]
+        logits: Tensor = self.logit(features)[:, 0] + self.projection(features, labels)
+        return logits

@@ -1,0 +1,159 @@
+"""The named recipes as one table: what is not in a row is the default of `TrainSettings`. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ganvas.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A row of the table: cells override the defaults of TrainSettings, and the user's own words override the cells."""
+
+    name: str
+    summary: str
+    paper: str
+    when: str
+    cells: Mapping[str, Any]
+
+
+_DCGAN = {
+    "network": "dcgan",
+    "g_lr": 2e-4,
+    "d_lr": 2e-4,
+    "beta1": 0.5,
+    "batch": 64,
+    "z_dim": 100,
+    "width": 64,
+}
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            "fast",
+            "small networks, label-aware, both turns from one pass: good pictures in minutes on two cores",
+            "non-saturating (Goodfellow et al., 2014), R1 every 4th step (Mescheder et al., 2018), projection "
+            "(Miyato and Koyama, 2018), simultaneous turns",
+            "pictures up to 64 pixels and no GPU; the default there",
+            {
+                "network": "fast",
+                "z_dim": 64,
+                "width": 32,
+                "d_norm": "none",
+                "batch": 32,
+                "r1_gamma": 1.0,
+                "penalty_every": 4,
+                "turns": "simultaneous",
+                "g_lr": 1.5e-3,
+                "d_lr": 1.5e-3,
+                "beta1": 0.5,
+                "beta2": 0.99,
+                "lr_decay_from": 0.5,
+                "lr_final": 0.02,
+                "ema_half_life": 7_400,
+            },
+        ),
+        Recipe(
+            "mlp",
+            "dense layers only: the first GAN, in seconds (--objective minimax gives the formula of the paper)",
+            "Goodfellow et al., 2014",
+            "to understand a GAN; pictures up to about 32 pixels",
+            {"network": "mlp", "width": 256, "d_norm": "none", "batch": 64, "g_lr": 2e-4, "d_lr": 2e-4},
+        ),
+        Recipe(
+            "dcgan",
+            "4x4 convolutions and BatchNorm: the textbook GAN",
+            "Radford et al., 2016",
+            "a known baseline; a GPU or patience above 32 pixels",
+            _DCGAN,
+        ),
+        Recipe(
+            "dcgan5",
+            "dense start and 5x5 convolutions, no norm in D",
+            "Radford et al., 2016, figure 1",
+            "small pictures of one kind, without tuning",
+            {**_DCGAN, "network": "dcgan5", "d_norm": "none", "g_lr": 1e-4, "d_lr": 1e-4},
+        ),
+        Recipe(
+            "dcgan-critic5",
+            "dcgan5 with five D turns per G turn",
+            "Radford et al., 2016; turns as in Arjovsky et al., 2017",
+            "when D is too weak to guide G",
+            {**_DCGAN, "network": "dcgan5", "d_norm": "none", "g_lr": 1e-4, "d_lr": 1e-4, "n_critic": 5},
+        ),
+        Recipe(
+            "lsgan",
+            "dcgan with the least-squares objective",
+            "Mao et al., 2017",
+            "steadier gradients than the sigmoid's where D is sure",
+            {**_DCGAN, "objective": "least_squares"},
+        ),
+        Recipe(
+            "wgan",
+            "Wasserstein critic with clipped weights, five turns, RMSprop",
+            "Arjovsky et al., 2017, algorithm 1",
+            "to compare with the paper; wgan-gp learns faster",
+            {
+                **_DCGAN,
+                "objective": "wasserstein",
+                "d_norm": "none",
+                "n_critic": 5,
+                "clip": 0.01,
+                "optimizer": "rmsprop",
+                "g_lr": 5e-5,
+                "d_lr": 5e-5,
+            },
+        ),
+        Recipe(
+            "wgan-gp",
+            "Wasserstein critic with a gradient penalty, five turns, no BatchNorm in D",
+            "Gulrajani et al., 2017, algorithm 1",
+            "a loss that falls as pictures get better; slow but steady",
+            {
+                **_DCGAN,
+                "objective": "wasserstein",
+                "d_norm": "none",
+                "n_critic": 5,
+                "gp_weight": 10.0,
+                "g_lr": 1e-4,
+                "d_lr": 1e-4,
+                "beta1": 0.0,
+                "beta2": 0.9,
+            },
+        ),
+        Recipe(
+            "hinge-sn",
+            "hinge objective with spectral normalisation in D",
+            "Miyato et al., 2018",
+            "a steady D without a penalty; colour pictures",
+            {**_DCGAN, "objective": "hinge", "d_norm": "spectral", "beta1": 0.0, "beta2": 0.9},
+        ),
+    )
+}
+
+
+def find_recipe(name: str) -> Recipe:
+    """The row of that name (hyphen and underscore are equal); raises UsageError with the nearest name."""
+    import difflib
+
+    known = name.strip().lower().replace("_", "-")
+    if known in RECIPES:
+        return RECIPES[known]
+    near = difflib.get_close_matches(known, RECIPES, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    raise UsageError(f"there is no recipe '{name}': {hint}Known are {', '.join(RECIPES)}")
+
+
+def choose_recipe(*, longest_side: int, pictures: int, device: str) -> tuple[Recipe, str]:
+    """The recipe for a data set when the user names none, and why in words."""
+    if longest_side <= 64 or device != "cuda":
+        place = "a GPU" if device == "cuda" else "this CPU" if device == "cpu" else device
+        return (
+            RECIPES["fast"],
+            f"{pictures} pictures of up to {longest_side} pixels on {place}: small networks learn most per minute",
+        )
+    return RECIPES["dcgan"], f"{longest_side} pixels and a GPU: room for the full networks"

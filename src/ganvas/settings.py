@@ -1,0 +1,190 @@
+"""Every training setting once: type, default, range, unit, help. Command line, files and recipes derive from here.
+
+Durations count images, not steps, so that they survive a change of batch size.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from ganvas.errors import UsageError
+
+
+def parse_resolution(value: object) -> object:
+    """`32` -> (32, 32); `48x64` -> (48, 64), height first; pairs pass through."""
+    if isinstance(value, int):
+        return (value, value)
+    if isinstance(value, str):
+        parts = value.lower().replace("×", "x").split("x")
+        if not all(part.strip().isdigit() for part in parts) or len(parts) not in (1, 2):
+            raise ValueError(f"'{value}' is not a size: give one number like 32, or HEIGHTxWIDTH like 48x64")
+        return (int(parts[0]), int(parts[-1]))
+    return value
+
+
+def _parse_names(value: object) -> object:
+    if isinstance(value, str):
+        names = tuple(name.strip().replace("color", "colour") for name in value.split(",") if name.strip())
+        return () if names == ("none",) else names
+    return value
+
+
+Side = Annotated[int, Field(ge=4, le=4096)]
+Resolution = Annotated[
+    tuple[Side, Side],
+    BeforeValidator(parse_resolution, json_schema_input_type=str),
+    PlainSerializer(lambda r: f"{r[0]}x{r[1]}", return_type=str),
+]
+Names = Annotated[
+    tuple[Literal["colour", "translation", "cutout"], ...],
+    BeforeValidator(_parse_names, json_schema_input_type=str),
+    PlainSerializer(lambda names: ",".join(names) or "none", return_type=str),
+]
+
+
+class TrainSettings(BaseModel):
+    """How one run is trained. A recipe is such a table with other numbers; the user overrides cells."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    # data
+    resolution: Resolution | None = Field(
+        None, description="picture size: 32 or HEIGHTxWIDTH [default: chosen from the data]"
+    )
+    channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB [default: grey if all pictures are]")
+    labels: bool | None = Field(None, description="train with classes [default: when the data has them]")
+    mirror: bool = Field(
+        False, description="show pictures mirrored half of the time (not for text or asymmetric things)"
+    )
+    augment: Names = Field((), description="inside D, for reals and fakes: colour,translation,cutout or none")
+
+    # how long
+    minutes: float | None = Field(None, gt=0, le=60 * 24 * 365, description="wall time of the whole command")
+    images: int | None = Field(None, ge=1, le=10**12, description="real images shown to D, instead of minutes")
+
+    # the machine
+    batch: int = Field(64, ge=2, le=65536, description="real images per update")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="of weights, order and noise")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to compute")
+    precision: Literal["float32", "bf16"] = Field(
+        "float32", description="bf16 needs hardware for it; never chosen by itself on a CPU"
+    )
+    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads [default: PyTorch's own choice]")
+
+    # networks
+    network: Literal["mlp", "dcgan", "dcgan5", "fast"] = Field("dcgan", description="family of G and D")
+    z_dim: int = Field(100, ge=1, le=4096, description="length of the noise vector")
+    width: int = Field(
+        64, ge=4, le=1024, description="channels of the first layer of D; deeper layers are multiples of it"
+    )
+    d_norm: Literal["batch", "none", "spectral"] = Field("batch", description="normalisation in D")
+
+    # the game
+    objective: Literal["minimax", "non_saturating", "least_squares", "wasserstein", "hinge", "relativistic"] = Field(
+        "non_saturating", description="what D and G minimise"
+    )
+    turns: Literal["alternating", "simultaneous"] = Field(
+        "alternating",
+        description="simultaneous: one pass of the fakes through D serves both turns (D without BatchNorm)",
+    )
+    n_critic: int = Field(1, ge=1, le=100, description="D turns per G turn")
+    r1_gamma: float = Field(0.0, ge=0, le=10_000, description="weight of the R1 penalty on reals")
+    r2_gamma: float = Field(0.0, ge=0, le=10_000, description="weight of the R2 penalty on fakes")
+    gp_weight: float = Field(0.0, ge=0, le=10_000, description="weight of the WGAN-GP gradient penalty")
+    penalty_every: int = Field(1, ge=1, le=1000, description="D turns between penalties, which then weigh as much more")
+    clip: float = Field(0.0, ge=0, le=10, description="limit of D's weights (WGAN); 0 is none")
+
+    # optimisers
+    optimizer: Literal["adam", "rmsprop"] = Field("adam", description="of both networks")
+    g_lr: float = Field(2e-4, gt=0, le=1, description="learning rate of G")
+    d_lr: float = Field(2e-4, gt=0, le=1, description="learning rate of D")
+    beta1: float = Field(0.5, ge=0, lt=1, description="Adam's memory of the gradient")
+    beta2: float = Field(0.999, ge=0, lt=1, description="Adam's memory of its square")
+    lr_decay_from: float = Field(
+        1.0, ge=0, le=1, description="share of the run after which learning rates fall in a line"
+    )
+    lr_final: float = Field(0.0, ge=0, le=1, description="share of the learning rate that is left at the end")
+    ema_half_life: int = Field(
+        10_000, ge=1, le=10**9, description="images until an old weight counts half in the average"
+    )
+
+    # what is written
+    sheet_every: int | None = Field(None, ge=1, description="images between sample sheets [default: about 10 a run]")
+    checkpoint_every: int | None = Field(
+        None, ge=1, description="images between checkpoints [default: every 5 minutes]"
+    )
+    judge_samples: int = Field(5_000, ge=16, le=1_000_000, description="pictures drawn for the verdict at the end")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _hyphens_are_underscores(cls, value: Any) -> Any:
+        return (
+            value.replace("-", "_")
+            if isinstance(value, str) and value in ("non-saturating", "least-squares")
+            else value
+        )
+
+    @model_validator(mode="after")
+    def _settings_fit_together(self) -> TrainSettings:
+        per_picture = self.r1_gamma or self.r2_gamma or self.gp_weight
+        if self.minutes is not None and self.images is not None:
+            raise ValueError("give --minutes or --images, not both")
+        if per_picture and self.d_norm == "batch" and self.network in ("dcgan", "dcgan5"):
+            raise ValueError(
+                "a penalty on D's gradient per picture needs a D without BatchNorm, which mixes pictures: "
+                "give --d-norm none or --d-norm spectral, or drop the penalty"
+            )
+        if self.turns == "simultaneous":
+            self._check_simultaneous()
+        return self
+
+    def _check_simultaneous(self) -> None:
+        if self.objective not in ("non_saturating", "relativistic"):
+            raise ValueError(
+                f"--turns simultaneous is exact only where G's gradient on a fake is a finite multiple of D's: "
+                f"non_saturating and relativistic, not {self.objective}. Use --turns alternating"
+            )
+        if self.n_critic != 1:
+            raise ValueError(
+                "--turns simultaneous means one D turn per G turn: drop --n-critic, or use --turns alternating"
+            )
+        if self.d_norm == "batch" and self.network in ("dcgan", "dcgan5"):
+            raise ValueError("--turns simultaneous needs a D without BatchNorm: give --d-norm none or spectral")
+
+
+def build_settings(cells: dict[str, Any]) -> TrainSettings:
+    """Settings from names and values; raises UsageError in one line that names the setting, the value and its range."""
+    cells = {name.replace("-", "_"): value for name, value in cells.items()}
+    try:
+        return TrainSettings(**cells)
+    except ValidationError as error:
+        raise UsageError(explain(error)) from None
+
+
+def explain(error: ValidationError) -> str:
+    """What pydantic found, in one line that names each setting, the value given and what was expected."""
+    return "; ".join(_explain_one(item) for item in error.errors())
+
+
+def _explain_one(item: Any) -> str:
+    name = str(item["loc"][0]) if item["loc"] else ""
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, TrainSettings.model_fields, n=1)
+        hint = f": did you mean '{near[0].replace('_', '-')}'?" if near else ""
+        return f"there is no setting '{name.replace('_', '-')}'{hint}"
+    if not name:
+        return message
+    return f"--{name.replace('_', '-')} {item['input']!r}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,93 @@
+"""What every run leaves behind, however it ended: model, last sheet, verdict, facts, report."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganvas.data.store import Store
+from ganvas.errors import GanvasError
+from ganvas.evaluation.features import Features, learn_features
+from ganvas.evaluation.judge import Verdict, judge
+from ganvas.evaluation.nearest import pair_pictures
+from ganvas.images import Integers, grid
+from ganvas.model import Model
+from ganvas.report import write_report
+from ganvas.settings import TrainSettings
+from ganvas.training.journal import Journal
+from ganvas.training.run_folder import RunFolder, thousands, write_text_atomically
+from ganvas.training.sheets import fake_sheet, save_sheet
+from ganvas.training.state import TrainState
+
+JUDGE_SEED = 1_000_000  # the first seed of the verdict's samples, far from those that people look at
+
+
+def learn_judge(store: Store, settings: TrainSettings, journal: Journal) -> Features:
+    """The network in whose features the pictures will be compared, trained on the real ones; kept beside the store."""
+    journal.say("judge      learning what these pictures are made of (once per data set)")
+    began = time.monotonic()
+    features = learn_features(store)
+    journal.say(f"           {features.name}, {time.monotonic() - began:.1f} s")
+    return features
+
+
+def finish(
+    folder: RunFolder,
+    store: Store,
+    state: TrainState,
+    settings: TrainSettings,
+    features: Features,
+    facts: dict[str, Any],
+    journal: Journal,
+    started: float,
+) -> None:
+    """Write model/, the last sheet, verdict.json, run.json and report.html."""
+    model = state.model()
+    model.save(folder.model)
+    facts["model_hash"] = model.hash
+    sheet = fake_sheet(model)
+    for name in (f"fakes{thousands(state.images)}.png", "final.png"):
+        save_sheet(folder.samples / name, sheet, images_seen=state.images, model_sha256=model.hash)
+    pictures, labels = draw_for_judging(model, settings.judge_samples)
+    verdict = verdict_or_reason(pictures, labels, store, features, journal, state.images)
+    if verdict is not None:
+        write_text_atomically(folder.verdict, json.dumps(verdict.to_json(), indent=1))
+        if verdict.nearest is not None:
+            pairs = pair_pictures(verdict.nearest, pictures, store.images)
+            save_sheet(folder.samples / "nearest.png", grid(pairs, 8), pairs="sample, nearest training picture")
+        journal.say(f"verdict    {verdict.words}")
+    facts["wall_seconds"] = round(time.monotonic() - started, 1)
+    folder.write_facts(facts)
+    write_report(folder.path)
+    rate = f"{facts['images_per_s']:,.0f} images/s" if facts.get("images_per_s") else "no image trained"
+    journal.say(
+        f"trained    {state.images:,} images in {facts['train_seconds']:.0f} s ({rate}), {facts['wall_seconds']:.0f} s in all"
+    )
+    journal.say(f"report     {folder.report}")
+
+
+def draw_for_judging(model: Model, samples: int) -> tuple[Integers, NDArray[np.int64] | None]:
+    """The pictures a verdict is about: [N, C, H, W] integers and the labels they were drawn with, always the same seeds."""
+    seeds = range(JUDGE_SEED, JUDGE_SEED + samples)
+    pictures: NDArray[Any] = np.ascontiguousarray(model.sample(seeds, batch=256).transpose(0, 3, 1, 2))
+    return pictures, model.labels_for(seeds)
+
+
+def verdict_or_reason(
+    pictures: Integers,
+    labels: NDArray[np.int64] | None,
+    store: Store,
+    features: Features,
+    journal: Journal,
+    images_seen: int,
+) -> Verdict | None:
+    """The verdict, or None with the reason said: a run ends whole even where its pictures cannot be judged."""
+    try:
+        return judge(pictures, labels, store, features)
+    except GanvasError as error:
+        journal.warn(images_seen, f"no verdict: {error}")
+        return None

@@ -1,0 +1,168 @@
+"""From a source and the user's words to everything a run needs to know: data, recipe, settings, networks."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from ganvas.data.sources import Source
+from ganvas.data.store import Store, StoreOptions, StorePlan
+from ganvas.errors import GanvasError, UsageError
+from ganvas.model import ModelConfig
+from ganvas.networks.table import check_size
+from ganvas.recipes import Recipe, choose_recipe, find_recipe
+from ganvas.settings import TrainSettings, build_settings
+from ganvas.training.budget import DEFAULT_MINUTES
+from ganvas.training.run_folder import write_text_atomically
+from ganvas.version import __version__
+
+# What may change when a run goes on: how long, where, and what is written. The rest would make it another run.
+FREE_ON_RESUME = {
+    "minutes",
+    "images",
+    "device",
+    "threads",
+    "sheet_every",
+    "checkpoint_every",
+    "judge_samples",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be trained and why."""
+
+    recipe: Recipe
+    why: str
+    settings: TrainSettings
+    config: ModelConfig
+    device: torch.device
+
+
+def store_options(overrides: dict[str, Any], device: torch.device) -> StoreOptions:
+    """What the user's words say about the data."""
+    words = build_settings({k: v for k, v in overrides.items() if k in ("resolution", "channels", "labels")})
+    largest = 128 if device.type == "cuda" else 64
+    return StoreOptions(resolution=words.resolution, largest=largest, channels=words.channels, labels=words.labels)
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What networks and settings need to know of the data."""
+
+    height: int
+    width: int
+    channels: int
+    bits: int
+    train_count: int
+    class_names: tuple[str, ...]  # () when trained without labels
+    class_shares: tuple[float, ...]
+
+    @classmethod
+    def of_store(cls, store: Store) -> DataFacts:
+        shares = store.class_shares
+        names = store.class_names if shares is not None else ()
+        known = () if shares is None else tuple(float(s) for s in shares)
+        return cls(store.height, store.width, store.channels, store.bits, store.train_count, names, known)
+
+    @classmethod
+    def of_plan(cls, plan: StorePlan, source: Source) -> DataFacts:
+        """Before a store is written: pictures that turn out to be broken are still counted."""
+        names: tuple[str, ...] = ()
+        shares: tuple[float, ...] = ()
+        if plan.labelled and source.labels is not None:
+            names = source.class_names
+            counts = np.bincount(source.labels[~source.held_out], minlength=len(names))
+            shares = tuple(float(s) for s in counts / counts.sum())
+        return cls(plan.height, plan.width, plan.channels, plan.bits, plan.train_count, names, shares)
+
+
+def make_plan(
+    data: DataFacts,
+    source_name: str,
+    recipe_name: str | None,
+    overrides: dict[str, Any],
+    device: torch.device,
+) -> Plan:
+    """The recipe (the user's or the one chosen), its cells overridden by the user's words, and what G will draw."""
+    size = (data.height, data.width)
+    if recipe_name:
+        recipe, why = find_recipe(recipe_name), "asked for"
+    else:
+        recipe, why = choose_recipe(longest_side=max(size), pictures=data.train_count, device=device.type)
+    cells = dict(overrides)
+    if cells.get("minutes") is None and cells.get("images") is None:
+        cells["minutes"] = DEFAULT_MINUTES
+    resolved = {"resolution": size, "channels": data.channels, "labels": bool(data.class_names)}
+    settings = build_settings({**recipe.cells, **cells, **resolved})
+    check_size(settings.network, size)
+    config = ModelConfig(
+        network=settings.network,
+        resolution=size,
+        channels=data.channels,
+        bits=data.bits,
+        z_dim=settings.z_dim,
+        width=settings.width,
+        class_names=data.class_names,
+        class_shares=data.class_shares,
+        recipe=recipe.name,
+        source=source_name,
+    )
+    return Plan(recipe, why, settings, config, device)
+
+
+def write_settings(path: Path, recipe: str, settings: TrainSettings) -> None:
+    """settings.yaml: the recipe's name and every setting as it was used."""
+    text = yaml.safe_dump({"recipe": recipe, **settings.model_dump(mode="json")}, sort_keys=False)
+    write_text_atomically(path, text)
+
+
+def read_settings(path: Path) -> tuple[str, TrainSettings]:
+    """Undo `write_settings`; raises GanvasError in one line when the file is missing or damaged."""
+    try:
+        cells = yaml.safe_load(path.read_text(encoding="utf-8"))
+        recipe = cells.pop("recipe")
+    except (OSError, yaml.YAMLError, AttributeError, KeyError) as error:
+        raise GanvasError(
+            f"{path} cannot be read ({type(error).__name__}): restore it, or train again with --overwrite"
+        ) from None
+    return recipe, build_settings(cells)
+
+
+def settings_for_resume(saved: TrainSettings, overrides: dict[str, Any]) -> TrainSettings:
+    """The run's own settings; only how long, where and what is written may differ. Raises UsageError for the rest."""
+    words = build_settings(overrides)
+    given = {name.replace("-", "_") for name, value in overrides.items() if value is not None}
+    changed = [n for n in sorted(given - FREE_ON_RESUME) if getattr(words, n) != getattr(saved, n)]
+    if changed:
+        name = changed[0]
+        raise UsageError(
+            f"--{name.replace('_', '-')} {getattr(words, name)} is not what this run was started with "
+            f"({getattr(saved, name)}): leave it out to resume, or start another run with another --out"
+        )
+    cells = saved.model_dump()
+    for name in given & FREE_ON_RESUME:
+        cells[name] = getattr(words, name)
+        if name in ("minutes", "images"):
+            cells["images" if name == "minutes" else "minutes"] = None
+    return build_settings(cells)
+
+
+def versions() -> dict[str, str]:
+    """What a number depends on besides the data and the settings."""
+    import PIL
+
+    return {
+        "ganvas": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+    }

@@ -1,0 +1,109 @@
+"""The folder of one run: what lies where, and how a new one is made without losing an old one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ganvas.errors import GanvasError, UsageError
+
+MARKER = "run.json"
+
+
+def thousands(images: int) -> str:
+    """Images seen as file names sort them: 200_000 -> `000200`, 2_560 -> `000002.56`."""
+    whole, rest = divmod(images, 1000)
+    return f"{whole:06d}" + (f".{rest:03d}".rstrip("0") if rest else "")
+
+
+class RunFolder:
+    """Paths of a run. Everything in it is readable without this package: YAML, JSON, PNG, safetensors, HTML."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.facts = path / MARKER
+        self.settings = path / "settings.yaml"
+        self.stats = path / "stats.jsonl"
+        self.samples = path / "samples"
+        self.checkpoints = path / "checkpoints"
+        self.model = path / "model"
+        self.verdict = path / "verdict.json"
+        self.report = path / "report.html"
+        self.lock = path / "lock"
+
+    def write_facts(self, facts: dict[str, Any]) -> None:
+        write_text_atomically(self.facts, json.dumps(facts, indent=1, ensure_ascii=False))
+
+    def read_facts(self) -> dict[str, Any]:
+        """What `write_facts` wrote; raises GanvasError if this is not a run folder."""
+        if not self.facts.is_file():
+            raise GanvasError(
+                f"{self.path} is not a run folder: it has no {MARKER}. Give a folder that `ganvas train` made"
+            )
+        try:
+            facts = json.loads(self.facts.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise GanvasError(f"{self.facts} cannot be read ({error}): restore it, or train again") from None
+        if not isinstance(facts, dict):
+            raise GanvasError(f"{self.facts} is damaged: it should hold one JSON object. Restore it, or train again")
+        return facts
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder looks like a run of this package."""
+    return (path / MARKER).is_file()
+
+
+def prepare_run_folder(out: Path | None, source_name: str, recipe: str, *, overwrite: bool, resume: bool) -> RunFolder:
+    """A folder to train in. Refuses one that holds a run (unless told what to do) or anything else (always)."""
+    if out is None:
+        if resume:
+            raise UsageError("--resume needs the run to go on with: give --out RUN (or --resume RUN)")
+        out = _next_numbered(Path("runs"), source_name, recipe)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file: give a folder that does not exist yet")
+    if out.is_dir() and any(out.iterdir()):
+        if not is_run(out):
+            raise UsageError(f"--out {out} holds other files and no run: give a new or an empty folder")
+        if not (overwrite or resume):
+            raise UsageError(
+                f"--out {out} already holds a run: give --resume to go on, --overwrite to replace it, or another --out"
+            )
+        if overwrite and not resume:
+            _empty(out)
+    folder = RunFolder(out)
+    for needed in (folder.path, folder.samples, folder.checkpoints):
+        needed.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _next_numbered(runs: Path, source_name: str, recipe: str) -> Path:
+    taken = [int(p.name[:5]) for p in runs.glob("[0-9][0-9][0-9][0-9][0-9]-*")] if runs.is_dir() else []
+    slug = "".join(c if c.isalnum() else "-" for c in Path(source_name).stem).strip("-") or "pictures"
+    return runs / f"{max(taken, default=-1) + 1:05d}-{slug}-{recipe}"
+
+
+def _empty(run: Path) -> None:
+    """Remove what a run consists of, and nothing that somebody else put there."""
+    folder = RunFolder(run)
+    for path in (folder.samples, folder.checkpoints, folder.model, run / "tb"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+    for path in (folder.settings, folder.stats, folder.verdict, folder.report, folder.facts):
+        path.unlink(missing_ok=True)
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """The file holds the old text or the new one, never a part, whatever happens."""
+    partial = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

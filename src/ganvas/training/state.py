@@ -1,0 +1,95 @@
+"""Everything a run must remember between two steps: the players, the average, the optimisers and the counters.
+
+Randomness is not among them: order, noise and augmentation follow from the seed and the step.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from ganvas.errors import GanvasError
+from ganvas.games.generation import GenerationGame
+from ganvas.model import Model, ModelConfig
+from ganvas.networks.table import build_discriminator, build_generator
+from ganvas.settings import TrainSettings
+from ganvas.training.checkpoint import (
+    Checkpoint,
+    network_tensors,
+    optimizer_tensors,
+    restore_network,
+    restore_optimizer,
+)
+from ganvas.training.ema import ema_beta, ema_update
+
+
+@dataclass
+class TrainState:
+    """One game, its averaged generator, and how far it has come."""
+
+    game: GenerationGame
+    G_ema: nn.Module
+    config: ModelConfig
+    step: int = 0
+    images: int = 0  # real images shown to D
+
+    @classmethod
+    def create(cls, settings: TrainSettings, config: ModelConfig, device: torch.device) -> TrainState:
+        """Fresh networks from the seed. `config` says what G draws."""
+        size = {
+            "resolution": config.resolution,
+            "channels": config.channels,
+            "width": config.width,
+            "classes": config.classes,
+        }
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            G = build_generator(config.network, z_dim=config.z_dim, **size)  # type: ignore[arg-type]
+            D = build_discriminator(config.network, norm=settings.d_norm, **size)  # type: ignore[arg-type]
+        G, D = (network.to(device, memory_format=torch.channels_last) for network in (G, D))  # type: ignore[call-overload]
+        G_ema = copy.deepcopy(G).requires_grad_(False).eval()
+        return cls(GenerationGame(G, D, settings), G_ema, config)
+
+    def average(self, batch_images: int) -> None:
+        """Count a step and move the average."""
+        self.step += 1
+        self.images += batch_images
+        beta = ema_beta(self.images, batch_images, self.game.settings.ema_half_life)
+        ema_update(self.G_ema, self.game.G, beta)
+
+    def model(self) -> Model:
+        """The averaged generator as it is now, apart from training from here on."""
+        config = self.config.model_copy(update={"images_seen": self.images})
+        device = next(self.G_ema.parameters()).device
+        return Model(copy.deepcopy(self.G_ema), config, device)
+
+    def to_checkpoint(self, **counters: float) -> Checkpoint:
+        game = self.game
+        tensors = {
+            **network_tensors("G", game.G),
+            **network_tensors("D", game.D),
+            **network_tensors("G_ema", self.G_ema),
+            **optimizer_tensors("g_optimizer", game.g_optimizer),
+            **optimizer_tensors("d_optimizer", game.d_optimizer),
+        }
+        own = {"step": self.step, "images": self.images, "d_turns": game.d_turns}
+        return Checkpoint({k: v.cpu() for k, v in tensors.items()}, {**own, **counters})
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Undo `to_checkpoint`. Raises GanvasError when the checkpoint is of other networks."""
+        game, tensors = self.game, checkpoint.tensors
+        try:
+            restore_network("G", game.G, tensors)
+            restore_network("D", game.D, tensors)
+            restore_network("G_ema", self.G_ema, tensors)
+        except RuntimeError as error:
+            raise GanvasError(
+                f"the checkpoint does not fit the networks of settings.yaml: {str(error).splitlines()[-1].strip()}"
+            ) from None
+        restore_optimizer("g_optimizer", game.g_optimizer, tensors)
+        restore_optimizer("d_optimizer", game.d_optimizer, tensors)
+        self.step, self.images = int(checkpoint.counters["step"]), int(checkpoint.counters["images"])
+        game.d_turns = int(checkpoint.counters["d_turns"])
