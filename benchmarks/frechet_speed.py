@@ -65,9 +65,7 @@ def compare(samples: int, size: int, rounds: int) -> str:
     for _ in range(rounds):
         theirs.append(seconds(lambda: by_matrix_square_root(sums_a, sums_b)))
         if few:
-            ours.append(
-                seconds(lambda: frechet_distance_of_features(torch.from_numpy(a), torch.from_numpy(b)))
-            )
+            ours.append(seconds(lambda: frechet_distance_of_features(torch.from_numpy(a), torch.from_numpy(b))))
         else:
             ours.append(seconds(lambda: by_ganvas(sums_a, sums_b)))
     (their_s, their_distance), (our_s, our_distance) = min(theirs), min(ours)

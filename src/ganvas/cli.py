@@ -246,7 +246,7 @@ def data_list(*, as_json: Annotated[bool, Parameter(name="--json", negative=())]
             "classes": len(row.class_names),
             "licence": row.licence,
             "source": row.origin,
-            "download": ", ".join(file.name for file in row.files) or "none: comes with a package",
+            "download": ", ".join(file.file for file in row.files) or "none: comes with a package",
         }
         for row in builtin_table()
     ]
@@ -308,9 +308,8 @@ def print_verdict(verdict: Verdict) -> None:
     ]
     print_table(rows)
     first = verdict.metrics[0]
-    print(
-        f"\n{verdict.words}\n\n{first.samples} samples against {first.reference_samples} pictures ({first.reference}), in {first.features}"
-    )
+    print(f"\n{verdict.words}\n")
+    print(f"{first.samples} samples against {first.reference_samples} ({first.reference}), in {first.features}")
 
 
 def main(tokens: list[str] | None = None) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 640, 240
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 30
+LEFT, RIGHT, TOP, BOTTOM = 56, 14, 12, 32
 MOST_POINTS = 320
 CUT = 0.01  # so much at either end may lie outside the picture, or one spike flattens everything else
 
@@ -24,7 +25,7 @@ class Line:
 
 
 def chart(lines: Sequence[Line], x_name: str) -> Markup:
-    """The lines over one x axis, at most 4 of them: raw values pale, running means over a twentieth bold.
+    """The lines over one x axis, at most 4 of them: raw values pale, running medians over a twentieth bold.
 
     Returns an empty string if there is nothing to draw.
     """
@@ -51,7 +52,7 @@ def chart(lines: Sequence[Line], x_name: str) -> Markup:
     for number, line in enumerate(lines):
         if len(line.x) > 20:
             parts.append(f'<path class="raw line{number}" d="{_path(line.x, line.y, place)}"/>')
-            smooth = running_mean(line.y, max(3, len(line.y) // 20))
+            smooth = running_median(line.y, max(3, len(line.y) // 20))
         else:
             smooth = list(line.y)
         parts.append(f'<path class="line{number}" d="{_path(line.x, smooth, place)}"/>')
@@ -59,13 +60,15 @@ def chart(lines: Sequence[Line], x_name: str) -> Markup:
     return Markup("".join(parts))
 
 
-def running_mean(values: Sequence[float], window: int) -> list[float]:
-    """Mean of up to `window` values around each, over those that are finite; NaN where there are none."""
+def running_median(values: Sequence[float], window: int) -> list[float]:
+    """Median of the finite ones of up to `window` values around each; NaN where there are none.
+
+    A median, so that one spike leaves no plateau behind.
+    """
     smooth = []
     for i in range(len(values)):
-        near = values[max(0, i - window // 2) : i + window // 2 + 1]
-        near = [v for v in near if math.isfinite(v)]
-        smooth.append(sum(near) / len(near) if near else math.nan)
+        near = [v for v in values[max(0, i - window // 2) : i + window // 2 + 1] if math.isfinite(v)]
+        smooth.append(statistics.median(near) if near else math.nan)
     return smooth
 
 

@@ -26,9 +26,9 @@ CURVES = (  # title, the names in stats.jsonl with what they are called, and wha
     (
         "Losses",
         {"d_loss": "discriminator", "g_loss": "generator"},
-        "A GAN's loss is not quality: the players are measured against each other, and both get better. A healthy "
-        "game goes on: both lines wander around a level. If the discriminator's falls to zero for good, it wins "
-        "every time and the generator learns little more. For quality, read the verdict above.",
+        "A GAN's loss is not quality: the players are measured against each other, and both get better. In a "
+        "healthy game both lines wander around a level. If the discriminator's falls to zero for good, it "
+        "wins every time and the generator learns little more. For quality, read the verdict above.",
     ),
     (
         "What the discriminator says",
@@ -44,8 +44,8 @@ CURVES = (  # title, the names in stats.jsonl with what they are called, and wha
     (
         "Steepness penalty",
         {"r1": "R1"},
-        "How steeply the discriminator's score changes around real pictures. It should stay bounded: a line that "
-        "climbs without end comes before trouble.",
+        "How steeply the discriminator's score changes around real pictures. It should stay bounded: a line "
+        "that climbs without end comes before trouble.",
     ),
     (
         "Learning rates",

@@ -99,6 +99,8 @@ def test_opening_reads_no_pixels_and_reading_forward_opens_the_file_once(tmp_pat
     assert [int(source.read(i)[0, 0, 0]) for i in range(6)] == [0, 1, 2, 3, 4, 5]
     assert sorted(pictures._kept) == [1, 2]  # of three blocks: memory does not grow with the array
     assert [int(source.read(i)[0, 0, 0]) for i in (0, 5, 1)] == [0, 5, 1]  # going back is slow but right
+    with pytest.raises(IndexError):
+        pictures[6]
 
 
 @pytest.mark.parametrize(

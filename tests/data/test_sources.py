@@ -1,4 +1,4 @@
-"""A folder, a ZIP, an array file or a name opens as a source; what cannot be opened is refused in one line."""
+"""A folder, ZIP, array file or name opens as a source; what cannot be opened is refused in one line."""
 
 from __future__ import annotations
 

@@ -222,6 +222,18 @@ def test_a_kill_leaves_no_half_store_and_the_next_run_sweeps_up(labelled, cache)
     assert os.listdir(cache / "stores") == [store.path.name]
 
 
+def test_a_store_is_whole_before_it_gets_its_name(labelled, monkeypatch):
+    rename, seen = os.replace, []
+
+    def watched(old: Path, new: Path) -> None:
+        seen.append((sorted(os.listdir(old)), new.exists()))
+        rename(old, new)
+
+    monkeypatch.setattr(os, "replace", watched)
+    open_store(open_source(labelled), PLAIN)
+    assert seen == [(["images.bin", "labels.npy", "manifest.json", "names.json"], False)]
+
+
 def test_a_full_disk_leaves_nothing_and_says_what_to_do(labelled, cache, monkeypatch):
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
@@ -277,7 +289,10 @@ def test_stores_are_listed_and_cleared(labelled):
     infos = list_stores()
     assert sorted(info.count for info in infos) == [18, 18]
     assert {info.source_name for info in infos} == {str(labelled)}
+    being_written = store.path.with_name(f"other.tmp-{os.getpid()}")
+    being_written.mkdir()
     count, freed = clear_stores()
+    assert being_written.exists()
     assert count == 2
     assert freed == sum(info.nbytes for info in infos) > 18 * 4 * 256
     assert not store.path.exists()

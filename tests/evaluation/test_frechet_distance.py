@@ -76,9 +76,7 @@ def test_features_that_never_fire_are_no_obstacle():
     a, b = gaussian_features(200, 10, seed=7), gaussian_features(200, 10, seed=8)
     dead = torch.zeros(200, 3, dtype=torch.float64)
     alive = frechet_distance_of_features(a, b)
-    assert frechet_distance_of_features(torch.cat([a, dead], 1), torch.cat([b, dead], 1)) == pytest.approx(
-        alive
-    )
+    assert frechet_distance_of_features(torch.cat([a, dead], 1), torch.cat([b, dead], 1)) == pytest.approx(alive)
 
 
 def test_a_doubled_feature_makes_the_covariance_singular_and_is_no_obstacle():

@@ -23,9 +23,7 @@ def test_the_product_is_divided_by_the_number_of_features():
 
 def test_it_has_no_bias_for_small_sets_of_one_distribution():
     generator = torch.Generator().manual_seed(0)
-    distances = [
-        squared_mmd(*torch.randn(2, 8, 4, generator=generator, dtype=torch.float64)) for _ in range(2000)
-    ]
+    distances = [squared_mmd(*torch.randn(2, 8, 4, generator=generator, dtype=torch.float64)) for _ in range(2000)]
     mean, spread = torch.tensor(distances).mean().item(), torch.tensor(distances).std().item()
     assert abs(mean) < 4 * spread / 2000**0.5
     assert min(distances) < 0 < max(distances)

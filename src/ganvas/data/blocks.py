@@ -42,6 +42,8 @@ class Blocks:
         self._lock = threading.Lock()
 
     def __getitem__(self, row: int) -> Pixels:
+        if not 0 <= row < self.shape[0]:
+            raise IndexError(f"row {row} of {self.shape[0]}")
         number, place = divmod(row, self._rows)
         with self._lock:
             while number not in self._kept:

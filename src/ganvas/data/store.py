@@ -231,7 +231,7 @@ def list_stores() -> list[StoreInfo]:
 
 
 def clear_stores() -> tuple[int, int]:
-    """Remove all stores from the cache, but none that is being written: how many there were and their bytes."""
+    """Remove all stores from the cache, but none being written: how many there were and their bytes."""
     sweep(stores_folder())
     folders = _store_folders()
     freed = sum(_size_of(folder) for folder in folders)

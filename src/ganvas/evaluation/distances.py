@@ -33,18 +33,12 @@ def pieces(a: Tensor, rows: int = ROWS) -> Iterator[tuple[slice, Tensor]]:
 def checked(name: str, features: Tensor, at_least: int = 1) -> Tensor:
     """`features` as float64, once it is sure that they are [N, F], enough, and finite; else ValueError."""
     if features.ndim != 2 or features.shape[1] == 0:
-        raise ValueError(
-            f"{name} has shape {list(features.shape)}, expected [samples, features]: flatten it first"
-        )
+        raise ValueError(f"{name} has shape {list(features.shape)}, expected [samples, features]: flatten it first")
     if len(features) < at_least:
-        raise ValueError(
-            f"{name} has {len(features)} samples, at least {at_least} are needed: give it more pictures"
-        )
+        raise ValueError(f"{name} has {len(features)} samples, at least {at_least} are needed: give it more pictures")
     features = features.detach().to(torch.float64)
     if not bool(torch.isfinite(features).all()):
-        raise ValueError(
-            f"{name} holds NaN or infinite values, expected finite features: check what drew the pictures"
-        )
+        raise ValueError(f"{name} holds NaN or infinite values, expected finite features: check what drew the pictures")
     return features
 
 

@@ -23,15 +23,11 @@ class FeatureNet(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self, channels: int, height: int, width: int, outputs: int, generator: torch.Generator
-    ) -> None:
+    def __init__(self, channels: int, height: int, width: int, outputs: int, generator: torch.Generator) -> None:
         super().__init__()
         self.height, self.width = _reduced(height, width)
         first_stride = 2 if max(self.height, self.width) > 32 else 1
-        with torch.device(
-            "meta"
-        ):  # or the layers would draw weights that are thrown away from the global stream
+        with torch.device("meta"):  # or the layers would draw weights that are thrown away from the global stream
             self.trunk = nn.Sequential(
                 nn.Conv2d(channels, 32, 3, first_stride, 1),
                 nn.ReLU(),
@@ -64,9 +60,7 @@ class FeatureNet(nn.Module):
 
     def embed(self, reduced: Tensor) -> Tensor:
         """[N, C, h, w] as `reduce` gives it, float in [-1, 1] -> [N, 128], never negative."""
-        x = (
-            reduced - self.mean
-        ) / self.std  # channels of any range, also 12 bits stored in 16, come out alike
+        x = (reduced - self.mean) / self.std  # channels of any range, also 12 bits stored in 16, come out alike
         return F.relu(self.features(self.trunk(x.contiguous(memory_format=torch.channels_last))))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -42,9 +42,7 @@ if TYPE_CHECKING:
 VERSION = 1  # of the network and its training: features of another version are learned anew
 FEWEST = 8
 PROJECTION = 64
-SET_ASIDE = (
-    10  # without held-out pictures, every tenth is kept from the classifier to count how many it gets right
-)
+SET_ASIDE = 10  # without held-out pictures, every tenth is kept from the classifier to count how many it gets right
 FEWEST_TO_SET_ASIDE = 200
 
 Kind = Literal["classifier", "self-supervised"]

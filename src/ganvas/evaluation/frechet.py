@@ -30,13 +30,9 @@ def frechet_distance(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tenso
         ("cov_b", cov_b, [size, size]),
     ):
         if list(given.shape) != expected:
-            raise ValueError(
-                f"{name} has shape {list(given.shape)}, expected {expected}: use the same features twice"
-            )
+            raise ValueError(f"{name} has shape {list(given.shape)}, expected {expected}: use the same features twice")
         if not bool(torch.isfinite(given).all()):
-            raise ValueError(
-                f"{name} holds NaN or infinite values, expected finite statistics: check the features"
-            )
+            raise ValueError(f"{name} holds NaN or infinite values, expected finite statistics: check the features")
 
     factor = _cholesky(cov_a)
     if factor is None or _cholesky(cov_b) is None:
@@ -60,9 +56,7 @@ def frechet_distance_of_features(a: Tensor, b: Tensor) -> float:
         statistics_a, statistics_b = Statistics(size), Statistics(size)
         statistics_a.add(a)
         statistics_b.add(b)
-        return frechet_distance(
-            statistics_a.mean, statistics_a.covariance, statistics_b.mean, statistics_b.covariance
-        )
+        return frechet_distance(statistics_a.mean, statistics_a.covariance, statistics_b.mean, statistics_b.covariance)
 
     scaled_a, scaled_b = ((x - x.mean(0)) / max(len(x) - 1, 1) ** 0.5 for x in (a, b))
     traces = scaled_a.square().sum() + scaled_b.square().sum()

@@ -53,9 +53,7 @@ class _Side:
     def rows(self, chosen: slice) -> _Side:
         """Some of it."""
         probabilities = None if self.probabilities is None else self.probabilities[chosen]
-        return _Side(
-            self.features[chosen], probabilities, None if self.labels is None else self.labels[chosen]
-        )
+        return _Side(self.features[chosen], probabilities, None if self.labels is None else self.labels[chosen])
 
 
 @dataclass(frozen=True)
@@ -114,15 +112,11 @@ def _judge(
     say(f"judging: features of {len(fakes)} {what}")
     fake = _side(features, fakes, fake_labels)
     say("judging: features of the real pictures")
-    train_rows = spread(
-        store.train_count, min(MOST_REFERENCE, len(fakes)) if against_held_out else MOST_REFERENCE
-    )
+    train_rows = spread(store.train_count, min(MOST_REFERENCE, len(fakes)) if against_held_out else MOST_REFERENCE)
     train = _real_side(features, store, train_rows)
     held_out = None
     if store.held_out is not None and store.held_out_count >= FEWEST:
-        held_out = _real_side(
-            features, store, store.train_count + spread(store.held_out_count, MOST_REFERENCE)
-        )
+        held_out = _real_side(features, store, store.train_count + spread(store.held_out_count, MOST_REFERENCE))
 
     say("judging: distances and diversity")
     name = "held-out pictures" if against_held_out else "training pictures"
@@ -163,9 +157,7 @@ def _measure(sample: _Side, reference: _Side, shares: Tensor | None) -> dict[str
     """Every number that the two sides are large enough for, by name, in the order of `MEANINGS`."""
     counts = len(sample.features), len(reference.features)
     found = {
-        "frechet_distance": _Measured(
-            frechet_distance_of_features(sample.features, reference.features), *counts
-        ),
+        "frechet_distance": _Measured(frechet_distance_of_features(sample.features, reference.features), *counts),
         "kernel_distance": _Measured(kernel_distance(sample.features, reference.features), *counts),
     }
     some, some_real = (side.features[_manifold_rows(len(side.features))] for side in (sample, reference))
@@ -184,15 +176,11 @@ def _measure(sample: _Side, reference: _Side, shares: Tensor | None) -> dict[str
         found["class_divergence"] = _Measured(modes.class_divergence(drawn, shares, counts[1]), *counts)
         found["sure_share"] = _Measured(modes.sure_share(sample.probabilities), *counts)
         if sample.labels is not None:
-            found["class_agreement"] = _Measured(
-                modes.class_agreement(sample.probabilities, sample.labels), *counts
-            )
+            found["class_agreement"] = _Measured(modes.class_agreement(sample.probabilities, sample.labels), *counts)
     return found
 
 
-def _real_sides(
-    train: _Side, held_out: _Side | None, against_held_out: bool
-) -> tuple[_Side, _Side, _Side, str]:
+def _real_sides(train: _Side, held_out: _Side | None, against_held_out: bool) -> tuple[_Side, _Side, _Side, str]:
     """(the reference; real pictures in the samples' place; what those are compared with; both in words)."""
     if against_held_out:
         assert held_out is not None, "the held-out pictures were found to be enough"
@@ -222,9 +210,7 @@ def _check(fakes: Integers, labels: NDArray[np.int64] | None, store: Store, what
     if len(fakes) < FEWEST:
         raise GanvasError(f"{len(fakes)} {what} are too few to judge: give at least {FEWEST}")
     if labels is not None and (len(labels) != len(fakes) or labels.min() < 0):
-        raise GanvasError(
-            f"{len(labels)} labels for {len(fakes)} {what}: give one class number from 0 up for each"
-        )
+        raise GanvasError(f"{len(labels)} labels for {len(fakes)} {what}: give one class number from 0 up for each")
 
 
 def _held_out_is_reference(store: Store, reference: Reference) -> bool:

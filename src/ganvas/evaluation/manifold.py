@@ -55,7 +55,5 @@ def squared_radii(features: Tensor, k: int) -> Tensor:
 
 def _inside_any(samples: Tensor, centres: Tensor, radii: Tensor) -> float:
     """Share of `samples` within at least one ball."""
-    inside = sum(
-        int((squared_distances(piece, centres) <= radii).any(1).sum()) for _, piece in pieces(samples)
-    )
+    inside = sum(int((squared_distances(piece, centres) <= radii).any(1).sum()) for _, piece in pieces(samples))
     return inside / len(samples)

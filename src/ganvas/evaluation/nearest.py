@@ -42,9 +42,7 @@ class Nearest:
     samples: tuple[int, ...]  # row numbers among the judged pictures
     train: tuple[int, ...]  # row numbers of their nearest training pictures, by pixels
     distances: tuple[float, ...]
-    train_by_features: tuple[
-        int, ...
-    ]  # the same by features, among `searched_by_features` spread over the set
+    train_by_features: tuple[int, ...]  # the same by features, among `searched_by_features` spread over the set
     median_distance: float  # of all judged samples
     real_median_distance: float  # of real pictures that were left out of the search
     copy_share: float

@@ -11,6 +11,7 @@ from ganvas.evaluation.verdict import Metric
 
 ENOUGH_SAMPLES = 10_000
 NAMES_SHOWN = 8
+ALARMING_COPIES = 0.05
 
 NEARNESS = (  # distance over the distance of real pictures, up to which the words fit
     (1.5, "as near to the {reference} as other real pictures are"),
@@ -28,9 +29,7 @@ DIVERSITY = (  # coverage over the coverage of real pictures, from which the wor
 
 
 def describe(metrics: Mapping[str, Metric], missing: Sequence[str], feature_count: int, what: str) -> str:
-    """The sentences, joined by blanks. `missing`: names of classes that are hardly there; `what`:
-    "samples".
-    """
+    """The sentences, joined by blanks. `missing`: names of classes hardly there; `what`: "samples"."""
     sentences = [
         _nearness(metrics["frechet_distance"], feature_count, what),
         _diversity(metrics.get("coverage")),
@@ -45,6 +44,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
+def spaced(count: int) -> str:
+    """10000 -> "10 000"."""
+    return f"{count:,}".replace(",", " ")
+
+
 def _nearness(distance: Metric, feature_count: int, what: str) -> str:
     floor = distance.real_value
     figures = f"Fréchet distance {distance.value:.3g}"
@@ -55,15 +59,15 @@ def _nearness(distance: Metric, feature_count: int, what: str) -> str:
         words = next(text for limit, text in NEARNESS if ratio <= limit)
         verdict = f"The {what} are {words.format(reference=distance.reference)}"
         figures += f", where real pictures get {floor:.3g}"
-    return f"{verdict} ({figures}{_caution(distance, feature_count)})."
+    return f"{verdict} ({figures}{_caution(distance, feature_count, what)})."
 
 
-def _caution(distance: Metric, feature_count: int) -> str:
+def _caution(distance: Metric, feature_count: int, what: str) -> str:
     fewest = min(distance.samples, distance.reference_samples)
     if fewest <= feature_count:
         return f"; with {fewest} pictures for {feature_count} features it is a rough guess"
     if distance.samples < ENOUGH_SAMPLES:
-        return f"; {distance.samples} samples, and under {ENOUGH_SAMPLES} it comes out too high"
+        return f"; from {spaced(distance.samples)} {what}, and under {spaced(ENOUGH_SAMPLES)} it comes out too high"
     return ""
 
 
@@ -89,11 +93,7 @@ def _classes(metrics: Mapping[str, Metric], missing: Sequence[str], what: str) -
     if sure.real_value is not None:
         second += f" ({percent(sure.real_value)} of real pictures)"
     agreement = metrics.get("class_agreement")
-    third = (
-        ""
-        if agreement is None
-        else f", {percent(agreement.value)} are taken for the class that was asked for"
-    )
+    third = "" if agreement is None else f", {percent(agreement.value)} are taken for the class that was asked for"
     return f"{first}; {second}{third}."
 
 
@@ -102,8 +102,8 @@ def _copies(copies: Metric | None, what: str) -> str:
         return ""
     usual = copies.real_value or 0.0
     figures = (
-        f"{percent(copies.value)} are as near to one training picture as {percent(usual)} of real ones are"
+        f"{percent(copies.value)} of the {what} are unusually near to one training picture "
+        f"({percent(usual)} of real pictures that were left out)"
     )
-    if copies.value > max(0.05, 3 * usual):
-        return f"Many of the {what} look like copies of training pictures: {figures}."
-    return f"No sign of copying: {figures}."
+    alarming = copies.value > max(ALARMING_COPIES, 3 * usual)
+    return f"Beware of copies: {figures}." if alarming else f"No sign of copying: {figures}."

@@ -1,8 +1,9 @@
-"""A DCGAN with 5x5 convolutions and a dense start, as the paper draws its generator (Radford et al., 2016, figure 1)."""
+"""A DCGAN with 5x5 convolutions and a dense start, as the paper draws its G (Radford et al., 2016, figure 1)."""
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -14,9 +15,10 @@ STAGES_OF_D = 3
 
 
 class Dcgan5Generator(nn.Module):
-    """Dense to 4x4 (512 wide), then doublings that halve the width down to exactly the wanted size; LeakyReLU, BatchNorm.
+    """Dense to 4x4 (512 wide), then doublings that halve the width, cropped to exactly the wanted size.
 
-    z: [N, z_dim], labels: [N] or None -> [N, channels, H, W] in [-1, 1]. `width` is D's first width; G starts at 8 times it.
+    z: [N, z_dim], labels: [N] or None -> [N, channels, H, W] in [-1, 1]. `width` is D's first width; G starts at
+    8 times it.
     """
 
     def __init__(self, resolution: Size, channels: int, z_dim: int = 100, width: int = 64, classes: int = 0) -> None:
@@ -29,7 +31,7 @@ class Dcgan5Generator(nn.Module):
         self.dense = nn.Linear(self.input.width, widths[0] * math.prod(self.sizes[0]), bias=False)
         self.start = nn.Sequential(nn.BatchNorm2d(widths[0]), nn.LeakyReLU(0.2, inplace=True))
         self.stages = nn.ModuleList()
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             self.stages.append(
                 nn.Sequential(
                     nn.ConvTranspose2d(before, after, 5, stride=2, padding=2, output_padding=1, bias=False),

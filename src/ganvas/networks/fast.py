@@ -8,6 +8,7 @@ one pass of the fakes through D then serves both turns.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -32,7 +33,7 @@ class FastGenerator(nn.Module):
         self.dense = nn.Linear(self.input.width, widths[0] * math.prod(self.sizes[0]), bias=False)
         self.start = nn.Sequential(nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True))
         self.stages = nn.ModuleList()
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             self.stages.append(
                 nn.Sequential(
                     nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),

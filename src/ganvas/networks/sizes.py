@@ -19,7 +19,7 @@ def doublings(resolution: Size, start: int) -> list[Size]:
 
 
 def halvings(resolution: Size, kernel: int, padding: int, stages: int) -> Size:
-    """What `stages` convolutions of stride 2 leave of a picture: (28, 28) with kernel 4, padding 1, stages 2 -> (7, 7)."""
+    """What `stages` convolutions of stride 2 leave: (28, 28) with kernel 4, padding 1, stages 2 -> (7, 7)."""
     height, width = resolution
     for _ in range(stages):
         height, width = (height + 2 * padding - kernel) // 2 + 1, (width + 2 * padding - kernel) // 2 + 1

@@ -40,15 +40,15 @@ def check_size(network: str, resolution: Size) -> None:
         able = [name for name, f in NETWORKS.items() if all(f.smallest <= side <= f.largest for side in resolution)]
         other = f", or use another network: {', '.join(able)}" if able else ""
         raise GanvasError(
-            f"the network '{network}' cannot make pictures of {resolution[0]}x{resolution[1]}: every side must lie in "
-            f"{family.smallest} to {family.largest} pixels (any number between, square or not). Give --resolution{other}"
+            f"the network '{network}' cannot make pictures of {resolution[0]}x{resolution[1]}: every side must lie "
+            f"in {family.smallest} to {family.largest} pixels (square or not). Give --resolution{other}"
         )
 
 
 def build_generator(
     network: str, *, resolution: Size, channels: int, z_dim: int, width: int, classes: int
 ) -> nn.Module:
-    """A fresh generator: [N, z_dim], labels [N] -> [N, channels, *resolution] in [-1, 1]. Weights come from torch's global seed."""
+    """A fresh generator: [N, z_dim], labels [N] -> [N, channels, *resolution] in [-1, 1]."""
     check_size(network, resolution)
     return NETWORKS[network].Generator(
         resolution=resolution, channels=channels, z_dim=z_dim, width=width, classes=classes

@@ -24,7 +24,7 @@ class Objective(NamedTuple):
 
 
 def minimax_d_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """-log D(x) - log(1 - D(G(z))) with D = sigmoid(logit); 2 log 2 when D is blind (Goodfellow et al., 2014, eq. 1)."""
+    """-log D(x) - log(1 - D(G(z))) with D = sigmoid(logit); 2 log 2 if D is blind (Goodfellow et al., 2014, eq. 1)."""
     return F.softplus(-real_logits) + F.softplus(fake_logits)
 
 
@@ -64,7 +64,7 @@ def hinge_d_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
 
 def relativistic_d_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """softplus(D(G(z)) - D(x)) on pairs: a real must beat its fake (Jolicoeur-Martineau, 2019; R3GAN, Huang et al., 2024)."""
+    """softplus(D(G(z)) - D(x)) on pairs: a real must beat its fake (Jolicoeur-Martineau, 2019; Huang et al., 2024)."""
     return F.softplus(fake_logits - real_logits)
 
 

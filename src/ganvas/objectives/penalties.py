@@ -30,12 +30,13 @@ def gradient_penalty(images: Tensor, logits: Tensor) -> Tensor:
 
     `images` are meant to lie on lines between real and generated pictures: see `interpolate`.
     """
-    length = input_gradient(images, logits).flatten(1).square().sum(dim=1).sqrt()
+    squares = input_gradient(images, logits).square().sum(dim=(1, 2, 3))
+    length = (squares + 1e-12).sqrt()  # a flat D has length 0, where the root has no gradient
     return (length - 1).square()
 
 
 def interpolate(real: Tensor, fake: Tensor, weights: Tensor) -> Tensor:
-    """A point on the line from each fake to each real, ready for `gradient_penalty`: [N, C, H, W], weights [N] in [0, 1]."""
+    """A point on the line from each fake to each real, for `gradient_penalty`: [N, C, H, W], weights [N] in [0, 1]."""
     weights = weights.view(-1, 1, 1, 1)
     return (weights * real + (1 - weights) * fake).detach().requires_grad_(True)
 

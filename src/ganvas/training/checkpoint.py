@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from ganvas.errors import GanvasError
 from ganvas.hashing import sha256_of
-from ganvas.weights import load_weights, save_weights
 from ganvas.training.run_folder import thousands, write_text_atomically
+from ganvas.weights import load_weights, save_weights
 
 SCHEMA = 1
 KEEP = 2

@@ -65,13 +65,14 @@ def finish(
     write_report(folder.path)
     rate = f"{facts['images_per_s']:,.0f} images/s" if facts.get("images_per_s") else "no image trained"
     journal.say(
-        f"trained    {state.images:,} images in {facts['train_seconds']:.0f} s ({rate}), {facts['wall_seconds']:.0f} s in all"
+        f"trained    {state.images:,} images in {facts['train_seconds']:.0f} s ({rate}), "
+        f"{facts['wall_seconds']:.0f} s in all"
     )
     journal.say(f"report     {folder.report}")
 
 
 def draw_for_judging(model: Model, samples: int) -> tuple[Integers, NDArray[np.int64] | None]:
-    """The pictures a verdict is about: [N, C, H, W] integers and the labels they were drawn with, always the same seeds."""
+    """The pictures a verdict is about: [N, C, H, W] integers and their labels, always of the same seeds."""
     seeds = range(JUDGE_SEED, JUDGE_SEED + samples)
     pictures: NDArray[Any] = np.ascontiguousarray(model.sample(seeds, batch=256).transpose(0, 3, 1, 2))
     return pictures, model.labels_for(seeds)

@@ -31,14 +31,16 @@ def forecast(source: str | Path, *, recipe: str | None = None, **settings: Any) 
     state = TrainState.create(plan.settings, plan.config, device)
     rate, peak_mb = trial(state, plan)
     s = plan.settings
+    g, d = count_parameters(state.game.G), count_parameters(state.game.D)
     rows = {
         "pictures": f"{data.train_count} for training, {data.held_out_count} held out, from {opened.name}",
-        "prepared as": f"{data.height}x{data.width}, {data.channels} channels, {data.bits} bits: {data.nbytes / 1e6:,.1f} MB on disk",
+        "prepared as": f"{data.height}x{data.width}, {data.channels} channels, {data.bits} bits",
+        "on disk": f"{data.nbytes / 1e6:,.1f} MB",
         "labels": opened.labels_note if s.labels is not False or not opened.class_names else "not used (--no-labels)",
         **{"" if i else "notes": note for i, note in enumerate(data.notes)},
         "looked at": f"{data.surveyed} headers, {len(data.skipped)} unusable",
         "recipe": f"{plan.recipe.name} ({plan.why})",
-        "networks": f"{s.network}: G {count_parameters(state.game.G):,} and D {count_parameters(state.game.D):,} parameters",
+        "networks": f"{s.network}: {g:,} parameters in G, {d:,} in D",
         "device": device_words(device),
         "speed": f"about {rate:,.0f} images/s, from {MEASURED} trial steps of batch {s.batch}",
         "memory": f"about {peak_mb:,.0f} MB at the peak of a step",

@@ -16,7 +16,7 @@ from ganvas.data.store import Store, open_store
 from ganvas.devices import device_words, pick_device
 from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features
-from ganvas.games.generation import Batch
+from ganvas.games.generation import Batch, Stats
 from ganvas.games.noise import generator_for
 from ganvas.model import Model, load
 from ganvas.training.budget import DEFAULT_MINUTES, Budget, training_seconds
@@ -34,7 +34,7 @@ from ganvas.training.plan import (
     versions,
     write_settings,
 )
-from ganvas.training.run_folder import RunFolder, prepare_run_folder, thousands
+from ganvas.training.run_folder import RunFolder, choose_run_folder, make_run_folder, thousands
 from ganvas.training.sheets import fake_sheet, real_sheet, save_sheet
 from ganvas.training.state import TrainState
 from ganvas.training.stop import StopRequest
@@ -103,19 +103,21 @@ def train(
     if settings.get("threads"):
         torch.set_num_threads(int(settings["threads"]))
     opened, options = open_source(source), store_options(settings, device)
-    folder = prepare_run_folder(
+    folder = choose_run_folder(
         None if out is None else Path(out), str(source), recipe or "auto", overwrite=overwrite, resume=resume
     )
+    resuming = resume and folder.settings.is_file()
     with StopRequest() as stop:
         data = open_store(opened, options, location=None if store is None else Path(store))
-        if resume and folder.settings.is_file():
+        if resuming:
             plan = resumed_plan(folder, data, opened, settings, device)
         else:
             plan = make_plan(DataFacts.of_store(data), opened.name, recipe, settings, device)
-        checkpoint, problems = load_newest_checkpoint(folder.checkpoints) if resume else (None, [])
         state = TrainState.create(plan.settings, plan.config, device)
+        checkpoint, problems = load_newest_checkpoint(folder.checkpoints) if resume else (None, [])
         if checkpoint is not None:
             state.restore(checkpoint)
+        make_run_folder(folder, fresh=overwrite and not resume)  # only now: what cannot be trained loses nothing
         facts = first_facts(plan, data, opened, state)
         folder.write_facts(facts)
         write_settings(folder.settings, plan.recipe.name, plan.settings)
@@ -136,18 +138,14 @@ def train(
 
 def play(session: Session) -> None:
     """The loop: batches in, steps played, the average moved, and now and then a line, a sheet, a checkpoint."""
-    state, settings, journal, budget = session.state, session.plan.settings, session.journal, session.budget
+    state, settings, budget = session.state, session.plan.settings, session.budget
     batches = make_batches(session)
     averager, sheets = Averager(), sheet_times(session)
     saved_at, saved_images, logged = time.monotonic(), state.images, (time.monotonic(), state.images)
     if state.step == 0:
         first_look(session, batches)
     while not budget.done(state.images) and not session.stop.requested:
-        progress = budget.progress(state.images)
-        reals = reals_of_step(batches, state.step, settings.n_critic)
-        random = generator_for(session.plan.device, settings.seed, state.step)
-        averager.add(state.game.step(reals, random, progress))
-        state.average(settings.batch * settings.n_critic)
+        averager.add(train_step(state, batches, budget.progress(state.images)))
 
         if state.step % LOG_EVERY_STEPS == 0:
             logged = log(session, averager, logged)
@@ -164,6 +162,16 @@ def play(session: Session) -> None:
     if state.step % LOG_EVERY_STEPS:
         log(session, averager, logged)
     checkpoint(session)
+
+
+def train_step(state: TrainState, batches: Batches, progress: float) -> Stats:
+    """D turns, G turn, average: one step, which depends on the seed and the step's number alone."""
+    settings = state.game.settings
+    reals = reals_of_step(batches, state.step, settings.n_critic)
+    random = generator_for(batches.device, settings.seed, state.step)
+    stats = state.game.step(reals, random, progress)
+    state.average(settings.batch * settings.n_critic)
+    return stats
 
 
 def finish_run(session: Session) -> Run:

@@ -57,11 +57,14 @@ def is_run(path: Path) -> bool:
     return (path / MARKER).is_file()
 
 
-def prepare_run_folder(out: Path | None, source_name: str, recipe: str, *, overwrite: bool, resume: bool) -> RunFolder:
-    """A folder to train in. Refuses one that holds a run (unless told what to do) or anything else (always)."""
+def choose_run_folder(out: Path | None, source_name: str, recipe: str, *, overwrite: bool, resume: bool) -> RunFolder:
+    """Where a run may be written; nothing is written yet.
+
+    Refuses a folder that holds a run (unless told what to do with it) or anything else (always).
+    """
     if out is None:
         if resume:
-            raise UsageError("--resume needs the run to go on with: give --out RUN (or --resume RUN)")
+            raise UsageError("--resume needs the run to go on with: give --out RUN")
         out = _next_numbered(Path("runs"), source_name, recipe)
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file: give a folder that does not exist yet")
@@ -72,12 +75,15 @@ def prepare_run_folder(out: Path | None, source_name: str, recipe: str, *, overw
             raise UsageError(
                 f"--out {out} already holds a run: give --resume to go on, --overwrite to replace it, or another --out"
             )
-        if overwrite and not resume:
-            _empty(out)
-    folder = RunFolder(out)
+    return RunFolder(out)
+
+
+def make_run_folder(folder: RunFolder, *, fresh: bool) -> None:
+    """Make the folder; with `fresh`, an old run in it goes, and nothing that somebody else put there."""
+    if fresh:
+        _empty(folder)
     for needed in (folder.path, folder.samples, folder.checkpoints):
         needed.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _next_numbered(runs: Path, source_name: str, recipe: str) -> Path:
@@ -86,10 +92,8 @@ def _next_numbered(runs: Path, source_name: str, recipe: str) -> Path:
     return runs / f"{max(taken, default=-1) + 1:05d}-{slug}-{recipe}"
 
 
-def _empty(run: Path) -> None:
-    """Remove what a run consists of, and nothing that somebody else put there."""
-    folder = RunFolder(run)
-    for path in (folder.samples, folder.checkpoints, folder.model, run / "tb"):
+def _empty(folder: RunFolder) -> None:
+    for path in (folder.samples, folder.checkpoints, folder.model):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
     for path in (folder.settings, folder.stats, folder.verdict, folder.report, folder.facts):

@@ -1,0 +1,200 @@
+"""A whole run from small pictures: what it leaves, that it resumes exactly, and what it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import ganvas
+from ganvas.errors import GanvasError, UsageError
+from ganvas.recipes import RECIPES
+from ganvas.training.checkpoint import list_checkpoints, load_newest_checkpoint
+
+TINY = {"width": 8, "z_dim": 8, "batch": 8, "quiet": True, "judge_samples": 64}
+
+
+def tensors_of(run):
+    checkpoint, _ = load_newest_checkpoint(run.path / "checkpoints")
+    return checkpoint.tensors
+
+
+def equal(a, b):
+    assert a.keys() == b.keys()
+    return all((a[name] == b[name]).all() for name in a)
+
+
+def test_a_run_leaves_everything_that_the_house_promises(bars_npz, tmp_path):
+    run = ganvas.train(bars_npz, out=tmp_path / "run", images=240, recipe="fast", seed=3, **TINY)
+    left = {p.name for p in run.path.iterdir()}
+    assert left >= {
+        "settings.yaml",
+        "stats.jsonl",
+        "run.json",
+        "samples",
+        "checkpoints",
+        "model",
+        "verdict.json",
+        "report.html",
+    }
+    sheets = {p.name for p in (run.path / "samples").iterdir()}
+    assert sheets >= {"reals.png", "fakes_init.png", "fakes000000.24.png", "final.png", "nearest.png"}
+    settings = yaml.safe_load((run.path / "settings.yaml").read_text())
+    assert (settings["recipe"], settings["seed"], settings["images"]) == ("fast", 3, 240)
+    facts = json.loads((run.path / "run.json").read_text())
+    assert (facts["ended"], facts["images_seen"], facts["pictures"]["classes"]) == ("done", 240, ["0", "1"])
+    assert run.stats[-1]["images"] == 240
+    assert run.model.sample(seeds=range(3)).shape == (3, 12, 12, 1)
+    assert run.model.hash == facts["model_hash"]
+    verdict = json.loads((run.path / "verdict.json").read_text())
+    assert {"metric", "value", "features", "samples"} <= set(verdict["metrics"][0])
+
+
+def test_the_last_sheet_has_one_row_per_class(bars_npz, tmp_path):
+    run = ganvas.train(bars_npz, out=tmp_path / "run", images=16, **TINY)
+    width, height = Image.open(run.path / "samples" / "final.png").size
+    assert (width - height) > 0
+    assert width / height == pytest.approx((8 * 14 + 2) / (2 * 14 + 2), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "more"),
+    [
+        ("fast", {}),
+        ("mlp", {}),
+        ("dcgan", {}),
+        ("wgan-gp", {"n_critic": 2}),
+        ("hinge-sn", {"augment": "colour,translation,cutout"}),
+        ("fast", {"objective": "relativistic", "lr_decay_from": 0.2, "r2_gamma": 1.0}),
+    ],
+)
+def test_a_resumed_run_equals_one_that_never_stopped(bars_npz, tmp_path, recipe, more):
+    words = {**TINY, **more, "recipe": recipe, "checkpoint_every": 96}
+    straight = ganvas.train(bars_npz, out=tmp_path / "straight", images=192, **words)
+    ganvas.train(bars_npz, out=tmp_path / "parts", images=192, **words)
+    newest = list_checkpoints(tmp_path / "parts" / "checkpoints")[-1]
+    for path in newest.iterdir():
+        path.unlink()
+    newest.rmdir()
+    resumed = ganvas.train(bars_npz, out=tmp_path / "parts", resume=True, quiet=True)
+    assert [e["images"] for e in resumed.stats if e["event"] == "resumed"] == [96]
+    assert equal(tensors_of(straight), tensors_of(resumed))
+
+
+def test_resume_without_a_checkpoint_starts_from_zero_and_says_so(bars_npz, tmp_path, capsys):
+    out = tmp_path / "run"
+    ganvas.train(bars_npz, out=out, images=16, **TINY)
+    for folder in list_checkpoints(out / "checkpoints"):
+        for path in folder.iterdir():
+            path.unlink()
+    ganvas.train(bars_npz, out=out, resume=True)
+    assert "resumed at 0 images (no checkpoint was there)" in capsys.readouterr().out
+
+
+def test_resume_refuses_other_settings_and_other_pictures(bars_npz, bars_folder, tmp_path):
+    out = tmp_path / "run"
+    ganvas.train(bars_npz, out=out, images=16, **TINY)
+    with pytest.raises(UsageError, match=r"--batch 16 is not what this run was started with \(8\)"):
+        ganvas.train(bars_npz, out=out, resume=True, batch=16, quiet=True)
+    with pytest.raises(GanvasError, match="not what .* was trained on"):
+        ganvas.train(bars_folder, out=out, resume=True, quiet=True)
+    longer = ganvas.train(bars_npz, out=out, resume=True, images=32, quiet=True)
+    assert longer.stats[-1]["images"] == 32
+
+
+def test_an_existing_run_or_folder_is_not_overwritten_by_accident(bars_npz, tmp_path):
+    out = tmp_path / "run"
+    ganvas.train(bars_npz, out=out, images=16, **TINY)
+    before = (out / "run.json").read_bytes()
+    with pytest.raises(UsageError, match="already holds a run: give --resume"):
+        ganvas.train(bars_npz, out=out, images=16, **TINY)
+    assert (out / "run.json").read_bytes() == before
+    (out / "notes.txt").write_text("mine")
+    ganvas.train(bars_npz, out=out, images=24, overwrite=True, **TINY)
+    assert (out / "notes.txt").read_text() == "mine"
+    other = tmp_path / "photos"
+    other.mkdir()
+    (other / "holiday.txt").write_text("keep")
+    with pytest.raises(UsageError, match="holds other files and no run"):
+        ganvas.train(bars_npz, out=other, images=16, overwrite=True, **TINY)
+
+
+def test_bad_words_are_refused_before_an_old_run_is_touched(bars_npz, tmp_path):
+    out = tmp_path / "run"
+    ganvas.train(bars_npz, out=out, images=16, **TINY)
+    before = sorted(p.name for p in out.rglob("*"))
+    for words in (
+        {"recipe": "fsat"},
+        {"resolution": 500},
+        {"r1_gamma": -1},
+        {"turns": "simultaneous", "recipe": "dcgan"},
+    ):
+        with pytest.raises(GanvasError):
+            ganvas.train(bars_npz, out=out, images=16, overwrite=True, **{**TINY, **words})
+    assert sorted(p.name for p in out.rglob("*")) == before
+
+
+def test_without_out_runs_are_numbered(bars_npz, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = [ganvas.train(bars_npz, images=8, recipe="mlp", **TINY).path.name for _ in range(2)]
+    assert names == ["00000-bars-mlp", "00001-bars-mlp"]
+
+
+def test_no_labels_makes_an_unconditional_model(bars_npz, tmp_path):
+    run = ganvas.train(bars_npz, out=tmp_path / "run", images=16, labels=False, **TINY)
+    assert run.model.config.classes == 0
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_trains_on_colour_without_labels_and_without_a_warning(recipe, bars_folder, tmp_path):
+    run = ganvas.train(bars_folder, out=tmp_path / "run", recipe=recipe, images=80, **TINY)
+    assert [e["message"] for e in run.stats if e["event"] == "warning"] == []
+    assert run.model.sample([0]).shape == (1, 12, 12, 3)
+
+
+def test_minutes_are_the_wall_time_of_the_whole_command(bars_npz, tmp_path):
+    began = time.monotonic()
+    run = ganvas.train(bars_npz, out=tmp_path / "run", minutes=0.25, **TINY)
+    wall_s = time.monotonic() - began
+    facts = json.loads((run.path / "run.json").read_text())
+    assert facts["train_seconds"] >= 0.75 * 15 - 0.5
+    assert wall_s < 15 + 12, "a busy machine may be late, but not by minutes"
+
+
+def test_sixteen_bits_stay_sixteen_bits(tmp_path):
+    images = np.random.default_rng(0).integers(0, 65536, (32, 12, 12), dtype=np.uint16)
+    np.savez(tmp_path / "deep.npz", images=images)
+    run = ganvas.train(tmp_path / "deep.npz", out=tmp_path / "run", images=16, **TINY)
+    drawn = run.model.sample(range(4))
+    assert drawn.dtype == np.uint16
+    assert len(np.unique(drawn)) > 256
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_is_whole_and_goes_on(bars_npz, tmp_path, number, code):
+    out = tmp_path / "run"
+    words = ["--width", "8", "--batch", "8", "--judge-samples", "64", "--threads", "1"]
+    command = [sys.executable, "-m", "ganvas", "train", str(bars_npz), "--out", str(out)]
+    process = subprocess.Popen(
+        [*command, "--minutes", "5", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and "stats" not in _read(out / "stats.jsonl"):
+        time.sleep(0.1)
+    os.kill(process.pid, number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert "--resume" in said
+    for name in ("model/model.safetensors", "samples/final.png", "verdict.json", "report.html", "checkpoints/latest"):
+        assert (out / name).is_file(), name
+    assert json.loads((out / "run.json").read_text())["ended"] == "interrupted"
+
+
+def _read(path):
+    return path.read_text() if path.is_file() else ""
