@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from textbook import TextbookLoop
 
 from ganvas.data.batches import Batches
 from ganvas.devices import device_words
@@ -30,6 +29,7 @@ from ganvas.training.journal import Averager
 from ganvas.training.loop import train_step
 from ganvas.training.plan import versions
 from ganvas.training.state import TrainState
+from textbook import TextbookLoop
 
 BATCH = 64
 CPU = torch.device("cpu")

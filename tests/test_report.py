@@ -79,7 +79,7 @@ def page(run: Path) -> str:
 
 
 def text(run: Path) -> str:
-    """The page as read: no tags, single blanks."""
+    """The page as read: no tags, single blanks of one kind."""
     return " ".join(html.unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", page(run), flags=re.DOTALL)).split())
 
 
@@ -108,21 +108,21 @@ def test_the_verdict_stands_at_the_top_and_each_number_with_its_floor(run):
     assert read.index("The samples are near to the held-out pictures (Fréchet distance 6.95).") < read.index(
         "What it draws"
     )
-    assert "frechet_distance 6.95 2.43 lower 5\u202f000 / 10\u202f000 Distance between" in read
+    assert "frechet_distance 6.95 2.43 lower 5 000 / 10 000 Distance between" in read
     assert "in the features of a classifier trained on these pictures (98.5 % right on held-out pictures)" in read
 
 
 def test_facts_warnings_settings_and_skipped_files_are_all_told(run):
     read = text(run)
     for expected in (
-        "240\u202f960",
+        "240 960",
         "2 min 55 s",
-        "1\u202f378",
+        "1 378",
         "16 × 16",
         "2: zero, one",
         "labels come with the data",
         "broken.png : cut short",
-        "1\u202f234\u202f567",
+        "1 234 567",
         "700 images: warning , the discriminator is always right",
         "batch 32",
         "betas 0.5, 0.99",
@@ -208,7 +208,7 @@ def test_an_interrupted_run_says_so_at_the_top(run):
 
 
 def test_a_folder_that_is_no_run_is_refused_and_left_alone(tmp_path):
-    with pytest.raises(GanvasError, match="is not a run folder: expected run.json, settings.yaml, stats.jsonl or"):
+    with pytest.raises(GanvasError, match=r"is not a run folder: expected run\.json, settings\.yaml"):
         write_report(tmp_path)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(GanvasError, match="is not a run folder"):
@@ -260,9 +260,15 @@ def test_numbers_are_written_for_people():
     assert [short(n) for n in (1500, 2_000_000, 0.25, 0)] == ["1.5k", "2M", "0.25", "0"]
     assert [duration(s) for s in (12.34, 185.2, 7260, None)] == ["12.3 s", "3 min 5 s", "2 h 1 min", "–"]
     assert [count(1234567), count(None)] == ["1\u202f234\u202f567", "–"]
-    assert [figure(0.983, "precision"), figure(6.951, "frechet_distance"), figure(None, "recall")] == [
+    assert [
+        figure(0.983, "precision"),
+        figure(6.951, "frechet_distance"),
+        figure(1207.4, ""),
+        figure(None, "recall"),
+    ] == [
         "98.3 %",
         "6.95",
+        "1\u202f207",
         "–",
     ]
     assert [plain(True), plain([1, 0.5]), plain({"a": 1})] == ["yes", "1, 0.5", "a 1"]

@@ -61,7 +61,9 @@ def grid(images: Integers, columns: int | None = None, gap: int = 2) -> Integers
 
 def enlarge(sheet: Integers, smallest_side: int = 480) -> Integers:
     """Repeat pixels until a small sheet is large enough to look at; large ones are returned as they are."""
-    factor = max(1, math.ceil(smallest_side / min(sheet.shape[:2]))) if min(sheet.shape[:2]) < smallest_side else 1
+    factor = math.ceil(smallest_side / min(sheet.shape[:2]))
+    if factor == 1:
+        return sheet
     return sheet.repeat(factor, axis=0).repeat(factor, axis=1)
 
 

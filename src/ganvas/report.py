@@ -5,6 +5,7 @@ Only files of the run folder are read, and any of them may be missing: the repor
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
@@ -13,11 +14,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import ChainableUndefined, Environment
 
 from ganvas.curves import Line, chart
 from ganvas.errors import GanvasError
-from ganvas.report_reading import Event, is_number, mapping, picture, progress_steps, read_run
+from ganvas.report_reading import Event, is_number, listed, mapping, picture, progress_steps, read_run
 
 REPORT = "report.html"
 MARKS = ("run.json", "settings.yaml", "stats.jsonl", "samples")  # a folder without any of these is no run
@@ -88,6 +89,9 @@ def write_report(run: Path) -> Path:
         os.replace(partial, path)
     except OSError as error:
         raise GanvasError(f"{path} cannot be written ({error.strerror}): free or unlock the folder") from error
+    finally:
+        with contextlib.suppress(OSError):  # already renamed, or in a folder that cannot be changed
+            partial.unlink()
     return path
 
 
@@ -96,7 +100,7 @@ def render(run: Path) -> str:
     files = read_run(run)
     stats = [event for event in files.events if event.get("event") == "stats"]
     template = resources.files("ganvas").joinpath("report_template.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(count=count, duration=duration, figure=figure, plain=plain)
     words = str(files.verdict.get("words") or "")
     final = picture(run / "samples" / "final.png", files.missing, "the last sheet")
@@ -106,8 +110,8 @@ def render(run: Path) -> str:
         run=run.resolve().name,
         verdict_line=first_sentence(words),
         words=words,
-        metrics=[m for m in files.verdict.get("metrics", []) if isinstance(m, dict)],
-        nearest_facts=files.verdict.get("nearest") or {},
+        metrics=[m for m in listed(files.verdict, "metrics") if isinstance(m, dict)],
+        nearest_facts=mapping(files.verdict, "nearest"),
         final=final,
         reals=reals,
         steps=progress_steps(run / "samples", files.missing),
@@ -115,7 +119,7 @@ def render(run: Path) -> str:
         curves=curves(stats),
         events=[event for event in files.events if event.get("event") not in ("stats", None)],
         facts=files.facts,
-        data=mapping(files.facts, "pictures"),
+        data=data_facts(mapping(files.facts, "pictures")),
         parameters=mapping(files.facts, "parameters"),
         versions=mapping(files.facts, "versions"),
         settings=files.settings,
@@ -136,6 +140,13 @@ def curves(stats: Sequence[Event]) -> list[dict[str, Any]]:
         if svg:
             found.append({"title": title, "svg": svg, "names": [line.name for line in lines], "words": words})
     return found
+
+
+def data_facts(pictures: dict[str, Any]) -> dict[str, Any]:
+    """The facts about the data, with lists where the page goes through lists."""
+    if not pictures:
+        return {}
+    return {**pictures, **{key: listed(pictures, key) for key in ("classes", "skipped", "notes")}}
 
 
 def first_sentence(words: str) -> str:
@@ -164,7 +175,9 @@ def figure(value: object, metric: str) -> str:
     """A metric's value: shares in per cent, others with three digits."""
     if not is_number(value) or not math.isfinite(value):
         return "–"
-    return f"{100 * value:.1f} %" if metric in SHARES else f"{value:.3g}"
+    if metric in SHARES:
+        return f"{100 * value:.1f} %"
+    return f"{value:.3g}" if abs(value) < 1000 else count(round(value))
 
 
 def plain(value: object) -> str:

@@ -96,6 +96,12 @@ def mapping(facts: dict[str, Any], key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def listed(facts: dict[str, Any], key: str) -> list[Any]:
+    """The list under that key, or an empty one."""
+    found = facts.get(key)
+    return found if isinstance(found, list) else []
+
+
 def is_number(value: object) -> TypeGuard[float]:
     """Whether it is a number that can be drawn or counted; true and false are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

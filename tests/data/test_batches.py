@@ -104,6 +104,14 @@ def test_mirror_flips_about_half_of_the_pictures_the_same_ones_each_time():
     assert not torch.equal(mirrored.at(2)[0] == straight, mirrored.at(3)[0] == plain.at(3)[0])
 
 
+def test_mirror_flips_sixteen_bit_pictures_too():
+    options = (pictures(100, np.uint16), None, 100, 0, CPU)
+    straight, real = Batches(*options).at(0)[0], Batches(*options, mirror=True).at(0)[0]
+    same = (real == straight).all(dim=(1, 2, 3))
+    assert torch.equal(real[~same], straight[~same].flip(3))
+    assert 20 < int(same.sum()) < 80
+
+
 def test_a_mapped_file_gives_the_same_batches_as_an_array(tmp_path):
     pictures(10).tofile(tmp_path / "images.bin")
     mapped = np.memmap(tmp_path / "images.bin", np.uint8, "r", shape=(10, 1, 1, 2))

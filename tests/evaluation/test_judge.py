@@ -111,6 +111,14 @@ def test_without_held_out_pictures_one_half_of_the_training_set_is_the_floor(sto
         judge(NEW, None, alone, features, reference="held_out")
 
 
+def test_the_floor_of_halves_is_that_of_as_many_pictures_as_were_judged(tmp_path, features):
+    images, labels = bars(800, seed=0)
+    alone = PictureStore(tmp_path, images, labels, 800, ("across", "down", "both"))
+    distance = judge(bars(800, seed=9)[0], None, alone, features)["frechet_distance"]
+    assert distance.real_value == pytest.approx(distance.value, rel=0.5), "not twice as high, as halves have it"
+    assert distance.real_pair == "one half of the training pictures against the other, scaled to as many pictures"
+
+
 def test_wrong_labels_show_in_the_agreement_alone(store, features):
     right = judge(NEW, NEW_LABELS, store, features)
     wrong = judge(NEW, (NEW_LABELS + 1) % 3, store, features)

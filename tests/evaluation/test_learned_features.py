@@ -189,10 +189,12 @@ def test_seven_pictures_are_too_few(tmp_path):
         learn_features(bar_store(tmp_path, train=7))
 
 
-def test_pictures_of_other_channels_are_refused(tmp_path):
+def test_pictures_of_another_shape_are_refused(tmp_path):
     learned = learn_features(bar_store(tmp_path), pictures=128)
-    with pytest.raises(GanvasError, match=r"expected \[N, 1, height, width\] uint8 or uint16"):
+    with pytest.raises(GanvasError, match=r"shape \[2, 3, 12, 12\] .* expected \[N, 1, 12, 12\] uint8 or uint16"):
         learned.extract(np.zeros((2, 3, 12, 12), np.uint8))
+    with pytest.raises(GanvasError, match=r"expected \[N, 1, 12, 12\]"):
+        learned.extract(np.zeros((2, 1, 16, 16), np.uint8))
 
 
 def test_progress_is_told_in_words(tmp_path):

@@ -74,6 +74,15 @@ def test_copies_under_a_little_noise_are_still_copies():
     assert nearest.copy_share == 1
 
 
+def test_pictures_that_the_data_hold_twice_do_not_hide_copies():
+    train, unseen = noise_pictures(200, seed=1), noise_pictures(100, seed=2)
+    unseen[:10] = train[:10]
+    noise = np.random.default_rng(3).normal(0, 10, train[:60].shape)
+    nearest = look(np.clip(train[100:160] + noise, 0, 255).astype(np.uint8), train, unseen)
+    assert nearest.copy_share == 1
+    assert nearest.real_copy_share == pytest.approx(0.1)
+
+
 def test_new_pictures_are_copies_no_more_often_than_real_ones():
     train, unseen = noise_pictures(300, seed=1), noise_pictures(200, seed=2)
     nearest = look(noise_pictures(200, seed=3), train, unseen)

@@ -198,3 +198,26 @@ def test_a_stopped_run_is_whole_and_goes_on(bars_npz, tmp_path, number, code):
 
 def _read(path):
     return path.read_text() if path.is_file() else ""
+
+
+def test_resume_keeps_the_size_that_was_asked_for(bars_npz, tmp_path):
+    out = tmp_path / "run"
+    ganvas.train(bars_npz, out=out, images=16, resolution=16, labels=False, **TINY)
+    run = ganvas.train(bars_npz, out=out, resume=True, images=32, quiet=True)
+    assert run.model.config.resolution == (16, 16)
+    assert run.model.config.classes == 0
+
+
+def test_a_run_that_diverges_stops_with_the_reason_and_keeps_its_checkpoint(bars_npz, tmp_path):
+    words = {**TINY, "g_lr": 1.0, "d_lr": 1.0, "r1_gamma": 0.0, "objective": "wasserstein", "turns": "alternating"}
+    with pytest.raises(GanvasError, match=r"diverged at \d+ images"):
+        ganvas.train(bars_npz, out=tmp_path / "run", images=200_000, checkpoint_every=80, **words)
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert facts["ended"] == "failed"
+    assert "diverged" in facts["error"]
+    assert list_checkpoints(tmp_path / "run" / "checkpoints")
+
+
+def test_resume_and_overwrite_together_are_refused(bars_npz, tmp_path):
+    with pytest.raises(UsageError, match="give one of them"):
+        ganvas.train(bars_npz, out=tmp_path / "run", resume=True, overwrite=True, images=16, **TINY)

@@ -23,9 +23,7 @@ from ganvas.errors import GanvasError
 
 _IDX_NAME = re.compile(r"(?P<prefix>.*)images(?P<dot>[-.])idx3-ubyte(?P<gz>\.gz)?")
 _DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, ValueError)
-_HOW_TO_CONVERT = (
-    "save 8-bit pictures instead, for values in [0, 1] with (images * 255).round().astype(numpy.uint8)"
-)
+_HOW_TO_CONVERT = "save 8-bit pictures instead, for values in [0, 1] with (images * 255).round().astype(numpy.uint8)"
 
 
 @dataclass(frozen=True)
@@ -188,9 +186,7 @@ def open_idx(name: str, path: Path, class_names: Sequence[str] | None = None) ->
         training = [file for file in found if "train" in file.name] or found
         if len(training) != 1:
             listed = ", ".join(file.name for file in training)
-            raise GanvasError(
-                f"{name} holds several files of training images ({listed}): give one of these files"
-            )
+            raise GanvasError(f"{name} holds several files of training images ({listed}): give one of these files")
         path = training[0]
     files = {"train": path}
     if "train" in path.name:
@@ -220,9 +216,7 @@ def _all(name: str, blocks: Blocks) -> NDArray[np.generic]:
 def _labels_beside(images: Path) -> Path | None:
     if not _IDX_NAME.fullmatch(images.name):
         return None
-    return _with_or_without_gz(
-        images.with_name(images.name.replace("images", "labels").replace("idx3", "idx1"))
-    )
+    return _with_or_without_gz(images.with_name(images.name.replace("images", "labels").replace("idx3", "idx1")))
 
 
 def _with_or_without_gz(path: Path) -> Path | None:
@@ -252,9 +246,7 @@ def _idx(name: str, path: Path, dimensions: int) -> Blocks:
             magic = file.read(4)
             lengths = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
     except (*_DAMAGE, struct.error) as error:
-        raise GanvasError(
-            f"{path.name} of {name} is not a readable idx file ({error}): copy it again"
-        ) from error
+        raise GanvasError(f"{path.name} of {name} is not a readable idx file ({error}): copy it again") from error
     if magic != bytes((0, 0, 8, dimensions)):
         raise GanvasError(
             f"{path.name} of {name} is not an idx file of {dimensions} dimensions: it begins with "
@@ -263,9 +255,7 @@ def _idx(name: str, path: Path, dimensions: int) -> Blocks:
     size = path.stat().st_size
     expected = 4 + 4 * dimensions + int(np.prod(lengths, dtype=object))
     if not _is_gzip(path) and size != expected:
-        raise GanvasError(
-            f"{path.name} of {name} has {size} bytes, its header declares {expected}: copy it again"
-        )
+        raise GanvasError(f"{path.name} of {name} has {size} bytes, its header declares {expected}: copy it again")
     return Blocks(opened, 4 + 4 * dimensions, lengths, np.dtype(np.uint8))
 
 

@@ -37,9 +37,7 @@ class Batches:
         if len(images) == 0:
             raise UsageError("there are no pictures to make batches of: give at least one")
         if batch < 1 or seed < 0:
-            raise UsageError(
-                f"batch {batch} and seed {seed} cannot be: batch must be at least 1, seed at least 0"
-            )
+            raise UsageError(f"batch {batch} and seed {seed} cannot be: batch must be at least 1, seed at least 0")
         if labels is not None and len(labels) != len(images):
             raise UsageError(f"{len(labels)} labels for {len(images)} pictures: give one label per picture")
         self._images = cast(Pixels, np.asarray(images))  # a plain view: indexing a memmap object is slower
@@ -67,17 +65,24 @@ class Batches:
     def at(self, step: int) -> tuple[Tensor, Tensor | None]:
         """Batch `step` on the device: pictures [batch, C, H, W] float32 in [-1, 1], labels [batch] int64."""
         chosen = self.indices(step)
-        real = to_float(self._sent(torch.from_numpy(self._images[chosen])))
-        if self.mirror:
+        pixels = self._sent(torch.from_numpy(self._images[chosen]))
+        if self.mirror:  # before the conversion: a quarter of the bytes to move
             coins = self._sent(torch.from_numpy(_coins(self.batch, self.seed, step)))
-            real = torch.where(coins[:, None, None, None], real.flip(3), real)
+            pixels = _mirrored(pixels, coins)
         labels = None if self._labels is None else self._sent(torch.from_numpy(self._labels[chosen]))
-        return real, labels
+        return to_float(pixels), labels
 
     def _sent(self, tensor: Tensor) -> Tensor:
         if self.device.type == "cuda":  # pinned memory lets the copy run beside the computation
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
+
+
+def _mirrored(pixels: Tensor, coins: Tensor) -> Tensor:
+    """[N, C, H, W] integers, flipped left to right where [N] bool says so."""
+    if pixels.dtype == torch.uint16:  # for which torch has few operations
+        return _mirrored(pixels.view(torch.int16), coins).view(torch.uint16)
+    return torch.where(coins[:, None, None, None], pixels.flip(3), pixels)
 
 
 @lru_cache(maxsize=4)

@@ -41,9 +41,7 @@ class Builtin:
     files: tuple[Download, ...] = field(default=(), repr=False)
 
 
-def _idx_downloads(
-    bases: Sequence[str], known: dict[str, tuple[int, str, str]], source: str
-) -> tuple[Download, ...]:
+def _idx_downloads(bases: Sequence[str], known: dict[str, tuple[int, str, str]], source: str) -> tuple[Download, ...]:
     """`known`: size, SHA-256 and MD5 of each of the four files, found at each of the `bases`."""
     rows = []
     for start in _IDX_FILES:
@@ -176,16 +174,12 @@ def open_builtin(name: str, progress: Progress | None = None) -> Source:
     row = BUILTINS[name]
     if name == "digits":
         if importlib.util.find_spec("sklearn") is None:
-            raise GanvasError(
-                'digits come with scikit-learn, which is not installed: pip install "ganvas[demo]"'
-            )
+            raise GanvasError('digits come with scikit-learn, which is not installed: pip install "ganvas[demo]"')
         return _LoadedSource(row, 1797, load_digits, _text_hash("digits of scikit-learn, 1"), (16, 16))
     folder = downloads_folder(name)
     files = fetch(name, row.files, folder, progress)
     if name == "cifar10":
-        return _LoadedSource(
-            row, 50_000, lambda: load_cifar10(files[0]), _text_hash(row.files[0].sha256 or ""), None
-        )
+        return _LoadedSource(row, 50_000, lambda: load_cifar10(files[0]), _text_hash(row.files[0].sha256 or ""), None)
     return arrays.open_idx(name, folder, row.class_names)
 
 

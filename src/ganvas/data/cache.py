@@ -14,9 +14,7 @@ CACHE_VARIABLE = "GANVAS_CACHE"
 def cache_folder() -> Path:
     """The cache folder of this platform, or the one `GANVAS_CACHE` names. It need not exist yet."""
     chosen = os.environ.get(CACHE_VARIABLE, "").strip()
-    return (
-        Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("ganvas", appauthor=False))
-    )
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("ganvas", appauthor=False))
 
 
 def stores_folder() -> Path:

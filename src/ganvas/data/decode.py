@@ -161,9 +161,7 @@ def _reason(error: BaseException) -> str:
 def _channels_and_bits(image: Image.Image, name: str) -> tuple[int, int]:
     mode = image.mode
     if mode == "F":
-        raise PictureError(
-            name, "floating-point pixels: nothing says which value is white; save as 8 or 16 bits"
-        )
+        raise PictureError(name, "floating-point pixels: nothing says which value is white; save as 8 or 16 bits")
     if mode == "I" or mode.startswith("I;16"):
         return 1, 16
     transparent = image.has_transparency_data

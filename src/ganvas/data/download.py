@@ -40,9 +40,7 @@ class Download:
     hash_source: str = ""
 
 
-def fetch(
-    name: str, downloads: Sequence[Download], folder: Path, progress: Progress | None = None
-) -> list[Path]:
+def fetch(name: str, downloads: Sequence[Download], folder: Path, progress: Progress | None = None) -> list[Path]:
     """The files of source `name` in `folder`, downloaded when they are not there, checked in any case.
 
     Raises GanvasError if a file is missing and cannot be had (the message says what to put where by hand), or
@@ -64,9 +62,7 @@ def fetch(
         if download not in missing:
             wrong = _what_is_wrong(download, folder / download.file, folder)
             if wrong:
-                raise GanvasError(
-                    f"{folder / download.file} is not the file that was published ({wrong}): delete it"
-                )
+                raise GanvasError(f"{folder / download.file} is not the file that was published ({wrong}): delete it")
     return [folder / download.file for download in downloads]
 
 
@@ -145,9 +141,7 @@ def _recorded(folder: Path) -> dict[str, str]:
     try:
         content = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     except ValueError as error:
-        raise GanvasError(
-            f"{path} is damaged ({error}): delete it to trust the files beside it again"
-        ) from error
+        raise GanvasError(f"{path} is damaged ({error}): delete it to trust the files beside it again") from error
     return {str(key): str(value) for key, value in content.items()}
 
 

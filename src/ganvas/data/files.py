@@ -121,12 +121,8 @@ class ZipSource(_PictureFiles):
         try:
             self._zip = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
-            raise GanvasError(
-                f"{name} is not a readable ZIP file ({error}): copy or make it again"
-            ) from error
-        members = {
-            info.filename.replace("\\", "/"): info for info in self._zip.infolist() if not info.is_dir()
-        }
+            raise GanvasError(f"{name} is not a readable ZIP file ({error}): copy or make it again") from error
+        members = {info.filename.replace("\\", "/"): info for info in self._zip.infolist() if not info.is_dir()}
         listing = _list_pictures(list(members), 0)
         if not listing.pictures:
             arrays = any(path.endswith(".npy") for path in members)

@@ -19,9 +19,7 @@ from ganvas.data.decode import Pixels
 
 RESIZE = "Lanczos when shrinking, bicubic when enlarging, cut at the centre"
 ASPECT_TOLERANCE = 0.02  # a smaller difference of height to width is not worth a note
-REDUCING_GAP = (
-    3.0  # large pictures are first halved to this multiple of the size; no difference is seen from there on
-)
+REDUCING_GAP = 3.0  # large pictures are first halved to this multiple of the size; no difference is seen from there on
 _LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # ITU-R BT.601, as Pillow's mode L
 
 
@@ -110,9 +108,7 @@ def _resize(pixels: Pixels, height: int, width: int, done: Counter[str]) -> Pixe
         return np.asarray(image.resize((width, height), method, box=box, reducing_gap=gap))
 
     if pixels.dtype == np.uint8:
-        return cast(
-            Pixels, scaled(pixels if pixels.shape[2] == 3 else pixels[..., 0]).reshape(height, width, -1)
-        )
+        return cast(Pixels, scaled(pixels if pixels.shape[2] == 3 else pixels[..., 0]).reshape(height, width, -1))
     deep = pixels.astype(np.float32)
     planes: list[NDArray[Any]] = [scaled(deep[..., c]) for c in range(deep.shape[2])]
     largest = np.iinfo(pixels.dtype).max  # Lanczos and bicubic overshoot at edges

@@ -16,9 +16,7 @@ from ganvas.errors import GanvasError
 LEAST_PER_CLASS = 5
 TRAINING_FOLDERS = frozenset(("train", "traina", "trainb"))
 HELD_OUT_FOLDERS = frozenset(("val", "valid", "validation", "test", "testa", "testb"))
-DOMAIN_FOLDERS = frozenset(
-    ("a", "b")
-)  # also the first letters of an alphabet: splits only when nothing else is there
+DOMAIN_FOLDERS = frozenset(("a", "b"))  # also the first letters of an alphabet: splits only when nothing else is there
 
 
 @dataclass(frozen=True)
@@ -85,9 +83,7 @@ def labels_from_folders(layout: Layout) -> Labelling:
     if beside:
         lie = "picture lies" if beside == 1 else "pictures lie"
         return unlabelled(f"{beside} {lie} beside the class folders")
-    training = Counter(
-        parts[0] for parts, held in zip(layout.folders, layout.held_out, strict=True) if not held
-    )
+    training = Counter(parts[0] for parts, held in zip(layout.folders, layout.held_out, strict=True) if not held)
     small = [name for name in classes if training[name] < LEAST_PER_CLASS]
     if small:
         return unlabelled(f"fewer than {LEAST_PER_CLASS} training pictures in class folders {_listed(small)}")
@@ -119,27 +115,19 @@ def labels_from_dataset_json(text: bytes, names: Sequence[str], where: str) -> L
             raise GanvasError(f"{expected}, not {json.dumps(entry)[:80]}")
         file, value = entry[0].replace("\\", "/").removeprefix("./"), entry[1]
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise GanvasError(
-                f"{where} gives {file} the class {json.dumps(value)[:80]}: use a whole number or a name"
-            )
+            raise GanvasError(f"{where} gives {file} the class {json.dumps(value)[:80]}: use a whole number or a name")
         if chosen.setdefault(file, str(value)) != str(value):
             raise GanvasError(f"{where} gives {file} two classes, {chosen[file]} and {value}: leave one")
     missing = natural_sorted(set(chosen) - set(names))
     if missing:
-        raise GanvasError(
-            f"{where} names {_listed(missing)}, which is not among the pictures: correct or remove it"
-        )
+        raise GanvasError(f"{where} names {_listed(missing)}, which is not among the pictures: correct or remove it")
     without = [name for name in names if name not in chosen]
     if without:
-        return unlabelled(
-            f"dataset.json does not name {len(without)} of {len(names)} pictures ({without[0]})"
-        )
+        return unlabelled(f"dataset.json does not name {len(without)} of {len(names)} pictures ({without[0]})")
     return labels_from_values(np.array([chosen[name] for name in names]), None, "dataset.json")
 
 
-def labels_from_values(
-    values: NDArray[np.generic], class_names: Sequence[str] | None, origin: str
-) -> Labelling:
+def labels_from_values(values: NDArray[np.generic], class_names: Sequence[str] | None, origin: str) -> Labelling:
     """Labels from whole numbers or names, [N] or [N, 1]; numbers are places in `class_names` when given.
 
     Without it the values that occur become the classes, in natural order. Raises GanvasError for others.

@@ -118,9 +118,7 @@ def _check(source: Source, options: StoreOptions) -> None:
     if len(options.matte) != 3 or not all(0 <= level <= 255 for level in options.matte):
         raise UsageError(f"matte {options.matte} is not a colour: give red, green and blue from 0 to 255")
     if options.labels and not source.class_names:
-        raise UsageError(
-            f"{source.name} has no labels ({source.labels_note}): leave out --labels or add class folders"
-        )
+        raise UsageError(f"{source.name} has no labels ({source.labels_note}): leave out --labels or add class folders")
 
 
 def _survey(source: Source) -> tuple[list[Header], list[tuple[str, str]]]:
@@ -164,12 +162,8 @@ def _notes(headers: list[Header], height: int, width: int) -> tuple[str, ...]:
         notes.append(f"pictures of {len(sizes)} sizes, sides {least} to {most}, made {width}x{height}")
     cropped = sum(aspect_differs(header.height, header.width, height, width) for header in headers)
     if cropped:
-        notes.append(
-            f"{cropped} of {len(headers)} pictures looked at have another aspect: their edges are cut off"
-        )
+        notes.append(f"{cropped} of {len(headers)} pictures looked at have another aspect: their edges are cut off")
     animated = sum(header.animated for header in headers)
     if animated:
-        notes.append(
-            f"{animated} of {len(headers)} pictures looked at have several frames: the first one is used"
-        )
+        notes.append(f"{animated} of {len(headers)} pictures looked at have several frames: the first one is used")
     return tuple(notes)

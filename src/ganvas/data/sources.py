@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ganvas.data import arrays, builtin
 from ganvas.data.decode import Header, PictureError, Pixels
+from ganvas.data.download import Progress
 from ganvas.data.files import FolderSource, ZipSource
 from ganvas.errors import GanvasError
 
@@ -69,14 +70,15 @@ class Source(Protocol):
         """What the picture declares, without decoding it. Raises PictureError."""
 
 
-def open_source(name: str | Path) -> Source:
+def open_source(name: str | Path, progress: Progress | None = None) -> Source:
     """Open a folder or ZIP of pictures, an .npz, idx files as MNIST ships them, or a built-in by its name.
 
     A built-in name given as text always means the built-in ("./digits" or a Path names what is on disk).
+    `progress` is called with file, bytes done and bytes in all while a built-in is downloaded.
     Raises GanvasError if there is nothing there, or nothing that can be used.
     """
     if isinstance(name, str) and name in builtin.BUILTINS:
-        return builtin.open_builtin(name)
+        return builtin.open_builtin(name, progress)
     given, path = str(name), Path(name).expanduser()
     if not path.exists():
         raise GanvasError(_not_there(given, isinstance(name, str)))
@@ -95,9 +97,7 @@ def _open_file(given: str, path: Path) -> Source:
             return arrays.open_npz(given, path)
         return ZipSource(given, path)
     if path.suffix.lower() in (".zip", ".npz"):
-        raise GanvasError(
-            f"{given} is not a readable ZIP file: it is damaged or cut off; copy or make it again"
-        )
+        raise GanvasError(f"{given} is not a readable ZIP file: it is damaged or cut off; copy or make it again")
     raise GanvasError(
         f"{given} is not a source of pictures: expected a folder, a .zip, an .npz, idx files or one of "
         f"{', '.join(builtin.BUILTINS)}"
@@ -107,14 +107,9 @@ def _open_file(given: str, path: Path) -> Source:
 def _not_there(given: str, may_be_name: bool) -> str:
     known = ", ".join(builtin.BUILTINS)
     message = f"{given} is not there: give a folder, a .zip, an .npz, idx files or one of {known}"
-    nearest = (
-        difflib.get_close_matches(given.lower(), builtin.BUILTINS, n=1, cutoff=0.5) if may_be_name else []
-    )
+    nearest = difflib.get_close_matches(given.lower(), builtin.BUILTINS, n=1, cutoff=0.5) if may_be_name else []
     if not nearest:
         parent = Path(given).expanduser().parent
         beside = os.listdir(parent) if parent.is_dir() and os.access(parent, os.R_OK) else []
-        nearest = [
-            str(Path(given).parent / near)
-            for near in difflib.get_close_matches(Path(given).name, beside, n=1)
-        ]
+        nearest = [str(Path(given).parent / near) for near in difflib.get_close_matches(Path(given).name, beside, n=1)]
     return message + (f" (did you mean {nearest[0]}?)" if nearest else "")

@@ -184,9 +184,7 @@ def read_store(path: Path, source_name: str | None = None) -> Store:
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
         if manifest["schema"] != SCHEMA:
-            raise GanvasError(
-                f"{path} is a store of another version of Ganvas: remove it to have it written again"
-            )
+            raise GanvasError(f"{path} is a store of another version of Ganvas: remove it to have it written again")
         shape, dtype = tuple(manifest["shape"]), np.dtype(manifest["dtype"])
         if (path / IMAGES).stat().st_size != int(np.prod(shape, dtype=object)) * dtype.itemsize:
             raise ValueError(f"{IMAGES} has the wrong size")

@@ -154,9 +154,7 @@ def _notes(done: Counter[str], plan: StorePlan) -> list[str]:
         "16 to 8": "of 16 bits scaled to 8, because not all pictures looked at have 16",
         "8 to 16": "of 8 bits scaled to 16",
     }
-    return [
-        f"{done[what]} picture{'s' * (done[what] != 1)} {text}" for what, text in words.items() if done[what]
-    ]
+    return [f"{done[what]} picture{'s' * (done[what] != 1)} {text}" for what, text in words.items() if done[what]]
 
 
 def _lost_classes(class_names: tuple[str, ...], training_labels: np.typing.NDArray[np.int64]) -> list[str]:

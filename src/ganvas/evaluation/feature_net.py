@@ -25,6 +25,7 @@ class FeatureNet(nn.Module):
 
     def __init__(self, channels: int, height: int, width: int, outputs: int, generator: torch.Generator) -> None:
         super().__init__()
+        self.expects = (channels, height, width)
         self.height, self.width = _reduced(height, width)
         first_stride = 2 if max(self.height, self.width) > 32 else 1
         with torch.device("meta"):  # or the layers would draw weights that are thrown away from the global stream

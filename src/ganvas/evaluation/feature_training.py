@@ -35,9 +35,16 @@ def default_pictures(net: FeatureNet, count: int, per_picture: int = 1) -> int:
 
 def set_input_range(net: FeatureNet, images: Integers) -> None:
     """Give the network the mean and spread of each channel over up to 2000 pictures, spread evenly."""
-    some = load(images, spread(len(images), 2000))
-    net.mean.copy_(some.mean((0, 2, 3), keepdim=True))
-    net.std.copy_(some.std((0, 2, 3), keepdim=True).clamp_min(1e-3))
+    means, squares = [], []
+    rows = spread(len(images), 2000)
+    for chosen in np.array_split(rows, math.ceil(len(rows) / BATCH)):
+        some = load(images, chosen).double()
+        means.append(some.mean((2, 3)))
+        squares.append(some.square().mean((2, 3)))
+    mean = torch.cat(means).mean(0)
+    variance = torch.cat(squares).mean(0) - mean.square()
+    net.mean.copy_(mean.view(1, -1, 1, 1))
+    net.std.copy_(variance.clamp_min(1e-6).sqrt().view(1, -1, 1, 1))
 
 
 def train_classifier(

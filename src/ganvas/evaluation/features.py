@@ -92,14 +92,14 @@ class Features:
         right = f"{100 * self.accuracy:.1f} % right on {self.passport.accuracy_on}"
         return f"classifier trained on these pictures ({right})"
 
-    def extract(self, images: Integers, batch: int = 64) -> Tensor:
-        """[N, C, H, W] uint8 or uint16, of the store's height, width and channels -> [N, 128] float32, on the
-        CPU.
+    def extract(self, images: Integers, batch: int = 64, rows: NDArray[np.int64] | None = None) -> Tensor:
+        """[N, C, H, W] uint8 or uint16, of the store's channels, height and width -> [N, 128] float32, on the CPU.
 
-        The network is in evaluation mode, so a picture's features do not depend on the batch. Raises
-        GanvasError for another channel count or type.
+        `rows`: only those pictures. The network is in evaluation mode, so a picture's features do not depend on
+        its batch. Raises GanvasError for pictures of another shape or type.
         """
-        return torch.cat([*self._batches(images, batch), torch.empty(0, FEATURES)])
+        rows = np.arange(len(images)) if rows is None else rows
+        return torch.cat([*self._batches(images, rows, batch), torch.empty(0, FEATURES)])
 
     def probabilities(self, images: Integers, batch: int = 64) -> Tensor | None:
         """[N, C, H, W] as for `extract` -> [N, K] class probabilities, float32; None without a classifier."""
@@ -114,18 +114,17 @@ class Features:
             probabilities: Tensor = logits.softmax(1).cpu()
         return probabilities
 
-    def _batches(self, images: Integers, batch: int) -> Iterator[Tensor]:
-        channels = self.net.mean.shape[1]
-        if images.ndim != 4 or images.shape[1] != channels or images.dtype not in (np.uint8, np.uint16):
+    def _batches(self, images: Integers, rows: NDArray[np.int64], batch: int) -> Iterator[Tensor]:
+        if images.shape[1:] != self.net.expects or images.dtype not in (np.uint8, np.uint16):
+            expected = ", ".join(map(str, self.net.expects))
             raise GanvasError(
                 f"pictures of shape {list(images.shape)} and type {images.dtype} cannot be judged: expected "
-                f"[N, {channels}, height, width] uint8 or uint16, as the features were learned from"
+                f"[N, {expected}] uint8 or uint16, as the features were learned from"
             )
         device = self.net.mean.device
         with torch.inference_mode():
-            for start in range(0, len(images), batch):
-                rows = np.arange(start, min(start + batch, len(images)))
-                yield self.net(load(images, rows, device)).float().cpu()
+            for start in range(0, len(rows), batch):
+                yield self.net(load(images, rows[start : start + batch], device)).float().cpu()
 
 
 def learn_features(

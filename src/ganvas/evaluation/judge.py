@@ -124,33 +124,46 @@ def _judge(
     shares = _class_shares(real, store)
     measured = _measure(fake, real, shares)
     floor = _measure(stand_in, stand_in_reference, shares)
+    scaled_floor = _at_counts_of(measured["frechet_distance"], floor["frechet_distance"])
 
     say("judging: nearest training pictures")
     nearest, copies, usual_copies = _look_for_copies(fakes, fake, store, train, train_rows)
     measured["nearest_copy_share"], floor["nearest_copy_share"] = copies, usual_copies
+    pairs = dict.fromkeys(floor, pair) | {"nearest_copy_share": nearest.real_pair}
+    if scaled_floor != floor["frechet_distance"]:
+        floor["frechet_distance"] = scaled_floor
+        pairs["frechet_distance"] += ", scaled to as many pictures"
 
+    metrics = _with_passports(measured, floor, features.name, name, pairs)
+    missing: list[str] = []
+    if fake.probabilities is not None and shares is not None:
+        missing = [store.class_names[i] for i in modes.missing_classes(fake.probabilities.argmax(1), shares)]
+    return Verdict(metrics, describe({m.metric: m for m in metrics}, missing, FEATURES, what), nearest)
+
+
+def _with_passports(
+    measured: dict[str, _Measured], floor: dict[str, _Measured], features: str, reference: str, pairs: dict[str, str]
+) -> tuple[Metric, ...]:
+    """Each number with what it was measured in and against; `pairs` says which real pictures made the floor."""
     metrics = []
     for metric, m in measured.items():
         better, meaning = MEANINGS[metric]
         in_pixels = metric == "nearest_copy_share"
         metrics.append(
             Metric(
-                metric,
-                m.value,
-                "pixels, averaged to at most 32 a side" if in_pixels else features.name,
-                m.samples,
-                "training pictures" if in_pixels else name,
-                m.reference_samples,
-                better,
-                meaning,
-                floor[metric].value if metric in floor else None,
-                nearest.real_pair if in_pixels else pair,
+                metric=metric,
+                value=m.value,
+                features="pixels, averaged to at most 32 a side" if in_pixels else features,
+                samples=m.samples,
+                reference="training pictures" if in_pixels else reference,
+                reference_samples=m.reference_samples,
+                better=better,
+                meaning=meaning,
+                real_value=floor[metric].value if metric in floor else None,
+                real_pair=pairs.get(metric, ""),
             )
         )
-    missing: list[str] = []
-    if fake.probabilities is not None and shares is not None:
-        missing = [store.class_names[i] for i in modes.missing_classes(fake.probabilities.argmax(1), shares)]
-    return Verdict(tuple(metrics), describe({m.metric: m for m in metrics}, missing, FEATURES, what), nearest)
+    return tuple(metrics)
 
 
 def _measure(sample: _Side, reference: _Side, shares: Tensor | None) -> dict[str, _Measured]:
@@ -178,6 +191,17 @@ def _measure(sample: _Side, reference: _Side, shares: Tensor | None) -> dict[str
         if sample.labels is not None:
             found["class_agreement"] = _Measured(modes.class_agreement(sample.probabilities, sample.labels), *counts)
     return found
+
+
+def _at_counts_of(measured: _Measured, floor: _Measured) -> _Measured:
+    """The Fréchet distance of real pictures, as it would be with as many of them as were measured.
+
+    Between samples of one distribution it is all bias, and that goes with 1/N + 1/M to first order (Chong and
+    Forsyth, 2020). Without this, halves of a small set would make a floor so high that anything passes.
+    """
+    wanted = 1 / measured.samples + 1 / measured.reference_samples
+    had = 1 / floor.samples + 1 / floor.reference_samples
+    return _Measured(floor.value * wanted / had, measured.samples, measured.reference_samples)
 
 
 def _real_sides(train: _Side, held_out: _Side | None, against_held_out: bool) -> tuple[_Side, _Side, _Side, str]:
@@ -222,16 +246,17 @@ def _held_out_is_reference(store: Store, reference: Reference) -> bool:
 
 
 def _side(features: Features, images: Integers, labels: NDArray[np.int64] | None) -> _Side:
-    extracted = features.extract(images)
-    return _Side(
-        extracted,
-        features.probabilities_of(extracted),
-        None if labels is None else torch.as_tensor(labels).long(),
-    )
+    return _side_of(features, features.extract(images), labels)
 
 
 def _real_side(features: Features, store: Store, rows: NDArray[np.int64]) -> _Side:
-    return _side(features, store.images[rows], None if store.labels is None else store.labels[rows])
+    labels = None if store.labels is None else store.labels[rows]
+    return _side_of(features, features.extract(store.images, rows=rows), labels)
+
+
+def _side_of(features: Features, extracted: Tensor, labels: NDArray[np.int64] | None) -> _Side:
+    drawn_as = None if labels is None else torch.as_tensor(np.asarray(labels, np.int64))
+    return _Side(extracted, features.probabilities_of(extracted), drawn_as)
 
 
 def _class_shares(real: _Side, store: Store) -> Tensor | None:

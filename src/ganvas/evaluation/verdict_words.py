@@ -44,6 +44,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
+def number(value: float) -> str:
+    """Three digits: 6.953 -> "6.95", 1207.4 -> "1 207"."""
+    return f"{value:.3g}" if abs(value) < 1000 else spaced(round(value))
+
+
 def spaced(count: int) -> str:
     """10000 -> "10 000"."""
     return f"{count:,}".replace(",", " ")
@@ -51,14 +56,14 @@ def spaced(count: int) -> str:
 
 def _nearness(distance: Metric, feature_count: int, what: str) -> str:
     floor = distance.real_value
-    figures = f"Fréchet distance {distance.value:.3g}"
+    figures = f"Fréchet distance {number(distance.value)}"
     if floor is None or floor <= 0:
         verdict = f"The {what} were compared with the {distance.reference}"
     else:
         ratio = distance.value / floor
         words = next(text for limit, text in NEARNESS if ratio <= limit)
         verdict = f"The {what} are {words.format(reference=distance.reference)}"
-        figures += f", where real pictures get {floor:.3g}"
+        figures += f", where real pictures get {number(floor)}"
     return f"{verdict} ({figures}{_caution(distance, feature_count, what)})."
 
 

@@ -26,7 +26,7 @@ from ganvas.training.state import TrainState
 JUDGE_SEED = 1_000_000  # the first seed of the verdict's samples, far from those that people look at
 
 
-def learn_judge(store: Store, settings: TrainSettings, journal: Journal) -> Features:
+def learn_judge(store: Store, journal: Journal) -> Features:
     """The network in whose features the pictures will be compared, trained on the real ones; kept beside the store."""
     journal.say("judge      learning what these pictures are made of (once per data set)")
     began = time.monotonic()

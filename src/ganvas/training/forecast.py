@@ -13,7 +13,7 @@ from ganvas.data.sources import open_source
 from ganvas.data.store import plan_store
 from ganvas.devices import device_words, pick_device
 from ganvas.games.noise import generator_for
-from ganvas.training.loop import count_parameters
+from ganvas.training.facts import count_parameters
 from ganvas.training.plan import DataFacts, Plan, make_plan, store_options
 from ganvas.training.state import TrainState
 

@@ -57,7 +57,9 @@ def is_run(path: Path) -> bool:
     return (path / MARKER).is_file()
 
 
-def choose_run_folder(out: Path | None, source_name: str, recipe: str, *, overwrite: bool, resume: bool) -> RunFolder:
+def choose_run_folder(
+    out: str | Path | None, source_name: str, recipe: str, *, overwrite: bool, resume: bool
+) -> RunFolder:
     """Where a run may be written; nothing is written yet.
 
     Refuses a folder that holds a run (unless told what to do with it) or anything else (always).
@@ -66,6 +68,9 @@ def choose_run_folder(out: Path | None, source_name: str, recipe: str, *, overwr
         if resume:
             raise UsageError("--resume needs the run to go on with: give --out RUN")
         out = _next_numbered(Path("runs"), source_name, recipe)
+    out = Path(out)
+    if resume and overwrite:
+        raise UsageError("--resume goes on with a run and --overwrite replaces it: give one of them")
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file: give a folder that does not exist yet")
     if out.is_dir() and any(out.iterdir()):

@@ -1,0 +1,73 @@
+"""What a run is, said before the first step: run.json for programs, a few lines for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ganvas.data.store import Store
+from ganvas.devices import device_words
+from ganvas.training.journal import Journal
+from ganvas.training.plan import Plan, versions
+from ganvas.training.run_folder import RunFolder
+from ganvas.training.state import TrainState
+
+
+def first_facts(plan: Plan, data: Store, state: TrainState) -> dict[str, Any]:
+    """run.json at the start: what is trained on what, where and by which versions."""
+    return {
+        "schema": 1,
+        "recipe": plan.recipe.name,
+        "why": plan.why,
+        "source": data.source_name,
+        "fingerprint": data.fingerprint,
+        "store": str(data.path),
+        "pictures": {
+            "train": data.train_count,
+            "held_out": data.held_out_count,
+            "height": data.height,
+            "width": data.width,
+            "channels": data.channels,
+            "bits": data.bits,
+            "classes": list(data.class_names) if data.labels is not None else [],
+            "labels_note": data.labels_note,
+            "skipped": [list(item) for item in data.skipped],
+            "notes": list(data.notes),
+        },
+        "parameters": {"G": count_parameters(state.game.G), "D": count_parameters(state.game.D)},
+        "device": device_words(plan.device),
+        "versions": versions(),
+        "seed": plan.settings.seed,
+        "images_seen": state.images,
+        "ended": "running",
+        "ema": f"half-life {plan.settings.ema_half_life} images",
+    }
+
+
+def count_parameters(network: torch.nn.Module) -> int:
+    """Trainable numbers in a network."""
+    return sum(p.numel() for p in network.parameters())
+
+
+def introduce(journal: Journal, folder: RunFolder, plan: Plan, data: Store, facts: dict[str, Any]) -> None:
+    """What the user should know before the first step."""
+    colour = {1: "grey", 3: "RGB", 4: "RGBA"}[data.channels]
+    held = f", {data.held_out_count} held out" if data.held_out_count else ""
+    size = f"{data.height}x{data.width} {colour}, {data.bits} bits"
+    journal.say(f"pictures   {data.train_count} from {data.source_name}, {size}{held}")
+    journal.say(f"labels     {data.labels_note}")
+    for note in data.notes:
+        journal.say(f"           {note}")
+    for name, reason in data.skipped[:5]:
+        journal.say(f"skipped    {name}: {reason}")
+    if len(data.skipped) > 5:
+        journal.say(f"           and {len(data.skipped) - 5} more, listed in {folder.facts}")
+    journal.say(f"recipe     {plan.recipe.name} ({plan.why})")
+    sizes = facts["parameters"]
+    journal.say(
+        f"networks   {plan.settings.network}: G {sizes['G']:,} and D {sizes['D']:,} parameters, {facts['device']}"
+    )
+    s = plan.settings
+    length = f"{s.images:,} images" if s.images else f"{s.minutes:g} minutes for the whole command"
+    journal.say(f"run        {folder.path}, {length}, seed {s.seed}")

@@ -1,0 +1,146 @@
+"""What the steps of one training share, and what happens between them: lines, sheets, checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ganvas.data.batches import Batches
+from ganvas.data.store import Store
+from ganvas.errors import GanvasError
+from ganvas.evaluation.features import Features
+from ganvas.games.generation import Batch
+from ganvas.games.noise import generator_for
+from ganvas.training.budget import DEFAULT_MINUTES, Budget, training_seconds
+from ganvas.training.checkpoint import save_checkpoint
+from ganvas.training.health import check_first_batch, in_words, is_finite
+from ganvas.training.journal import Averager, Journal
+from ganvas.training.plan import Plan
+from ganvas.training.run_folder import RunFolder, thousands
+from ganvas.training.sheets import fake_sheet, real_sheet, save_sheet
+from ganvas.training.state import TrainState
+from ganvas.training.stop import StopRequest
+
+SHEETS_AT = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of the run
+
+
+@dataclass
+class Session:
+    """What the steps of one training share."""
+
+    folder: RunFolder
+    store: Store
+    plan: Plan
+    state: TrainState
+    judge: Features
+    journal: Journal
+    stop: StopRequest
+    facts: dict[str, Any]
+    started: float
+    budget: Budget = field(init=False)
+
+
+def make_budget(session: Session, used_s: float) -> Budget:
+    """Under --minutes: what is left of the whole command's time after the start and before the verdict."""
+    settings = session.plan.settings
+    minutes = settings.minutes or DEFAULT_MINUTES
+    spent_s = time.monotonic() - session.started
+    finishing_s = session.facts["finishing_forecast_s"] = round(forecast_finishing(session), 1)
+    training_s = training_seconds(minutes, spent_s=spent_s, finishing_s=finishing_s)
+    return Budget(images=settings.images, training_s=training_s, used_s=used_s)
+
+
+def forecast_finishing(session: Session) -> float:
+    """Seconds that verdict and report will take, from the time of a small share of them."""
+    began, n = time.monotonic(), min(128, session.store.train_count)
+    session.judge.extract(session.store.images[:n])
+    session.state.model().sample(range(n))
+    per_picture = (time.monotonic() - began) / n
+    reference = min(session.store.train_count + session.store.held_out_count, 70_000)
+    return 3.0 + 1.3 * per_picture * (session.plan.settings.judge_samples + reference / 2)
+
+
+def make_batches(session: Session) -> Batches:
+    settings, split = session.plan.settings, session.store.train
+    labels = split.labels if settings.labels else None
+    return Batches(split.images, labels, settings.batch, settings.seed, session.plan.device, settings.mirror)
+
+
+def reals_of_step(batches: Batches, step: int, n_critic: int) -> list[Batch]:
+    """The real batches of one step, one per D turn, in the memory format of the networks."""
+    found = (batches.at(step * n_critic + turn) for turn in range(n_critic))
+    return [(images.contiguous(memory_format=torch.channels_last), labels) for images, labels in found]
+
+
+def first_look(session: Session, batches: Batches) -> None:
+    """Real and untrained sheets, and the mistakes that a first batch shows."""
+    state = session.state
+    ((real, labels),) = reals_of_step(batches, 0, 1)
+    with torch.no_grad():
+        training = state.game.D.training
+        fake = state.game.draw(labels, len(real), generator_for(session.plan.device, 0))
+        state.game.D.eval()
+        for problem in check_first_batch(state.game.D, real, fake, labels):
+            session.journal.warn(0, problem)
+        state.game.D.train(training)
+    save_sheet(session.folder.samples / "reals.png", real_sheet(session.store), source=session.facts["source"])
+    save_sheet(session.folder.samples / "fakes_init.png", fake_sheet(state.model()), images_seen=0)
+
+
+def sheet_times(session: Session) -> Callable[[float], bool]:
+    """Tells, once per appointment, that a sheet is due: every `sheet_every` images, or at fixed shares of the run."""
+    every, state = session.plan.settings.sheet_every, session.state
+    if every:
+        last = state.images // every
+
+        def due_by_images(progress: float) -> bool:
+            nonlocal last
+            due, last = state.images // every > last, state.images // every
+            return due
+
+        return due_by_images
+    passed = sum(session.budget.progress(state.images) >= share for share in SHEETS_AT)
+
+    def due_by_share(progress: float) -> bool:
+        nonlocal passed
+        now = sum(progress >= share for share in SHEETS_AT)
+        due, passed = now > passed, now
+        return due
+
+    return due_by_share
+
+
+def save_fakes(session: Session) -> None:
+    """The sheet of this moment, under the number of images seen in thousands."""
+    name = f"fakes{thousands(session.state.images)}.png"
+    save_sheet(session.folder.samples / name, fake_sheet(session.state.model()), images_seen=session.state.images)
+
+
+def log(session: Session, averager: Averager, last: tuple[float, int]) -> tuple[float, int]:
+    """One line for programs and one for people; stops the run when the numbers are no longer finite."""
+    state, journal, game = session.state, session.journal, session.state.game
+    stats, now = averager.take(), time.monotonic()
+    rate = (state.images - last[1]) / max(now - last[0], 1e-9)
+    progress = session.budget.progress(state.images)
+    lrs = {"g_lr": game.g_optimizer.param_groups[0]["lr"], "d_lr": game.d_optimizer.param_groups[0]["lr"]}
+    seconds = round(session.budget.elapsed_s, 2)
+    journal.record("stats", images=state.images, step=state.step, seconds=seconds, images_per_s=rate, **stats, **lrs)
+    if not is_finite(stats):
+        journal.warn(state.images, "the game diverged: a loss or logit is not finite")
+        raise GanvasError(
+            f"the run diverged at {state.images} images (a loss or logit is not finite); the checkpoints in "
+            f"{session.folder.checkpoints} are from before. Train again with a smaller --g-lr and --d-lr, or a penalty "
+            "such as --r1-gamma 1 (with --d-norm none)"
+        )
+    journal.show(progress, state.images, rate, in_words(stats, session.plan.settings.objective))
+    return now, state.images
+
+
+def write_checkpoint(session: Session) -> None:
+    """Save the state; under --minutes with the part of the budget that is spent."""
+    seconds = round(session.budget.elapsed_s, 3)
+    save_checkpoint(session.folder.checkpoints, session.state.to_checkpoint(seconds=seconds))
