@@ -73,9 +73,7 @@ def test_labels_and_class_names_are_found(tmp_path):
 
 def test_test_images_are_held_out(tmp_path):
     six = flat((4, 5))
-    source = saved(
-        tmp_path, train_images=six, train_labels=LEVELS % 2, test_images=six[:2] + 100, test_labels=[1, 0]
-    )
+    source = saved(tmp_path, train_images=six, train_labels=LEVELS % 2, test_images=six[:2] + 100, test_labels=[1, 0])
     assert source.held_out.tolist() == [False] * 6 + [True] * 2
     assert list(source.names[5:]) == ["train[5]", "test[0]", "test[1]"]
     assert source.labels.tolist() == [0, 1, 0, 1, 0, 1, 1, 0]
@@ -86,9 +84,7 @@ def test_test_images_without_labels_are_left_out_of_a_labelled_set_and_that_is_t
     six = flat((4, 5))
     source = saved(tmp_path, train_images=six, train_labels=LEVELS, test_images=six)
     assert len(source.names) == 6
-    assert source.notes == (
-        "the test pictures are left out: they have no labels, the training pictures have",
-    )
+    assert source.notes == ("the test pictures are left out: they have no labels, the training pictures have",)
 
 
 def test_opening_reads_no_pixels_and_reading_forward_opens_the_file_once(tmp_path, monkeypatch):
@@ -190,9 +186,7 @@ def test_idx_files_that_are_cut_off_or_do_not_fit_together_are_refused(tmp_path)
     images, labels = folder / "train-images-idx3-ubyte", folder / "train-labels-idx1-ubyte"
     whole = images.read_bytes()
     images.write_bytes(whole[:-1])
-    with pytest.raises(
-        GanvasError, match=r"train-images-idx3-ubyte of .* has 135 bytes, its header declares 136"
-    ):
+    with pytest.raises(GanvasError, match=r"train-images-idx3-ubyte of .* has 135 bytes, its header declares 136"):
         open_source(folder)
     images.write_bytes(whole)
     labels.write_bytes(idx(LEVELS[:5]))

@@ -55,9 +55,7 @@ def file(server: str, *paths: str, **known: object) -> Download:
     return Download("set.gz", tuple(server + path for path in paths), **known)
 
 
-@pytest.mark.parametrize(
-    "known", [{"sha256": SHA256, "size": 8000}, {"md5": MD5}, {"sha256": SHA256, "md5": MD5}]
-)
+@pytest.mark.parametrize("known", [{"sha256": SHA256, "size": 8000}, {"md5": MD5}, {"sha256": SHA256, "md5": MD5}])
 def test_a_good_file_is_fetched_once_and_then_used_as_it_is(server, tmp_path, known):
     seen = []
     folder = tmp_path / "downloads"
@@ -100,9 +98,7 @@ def test_without_a_right_file_nothing_is_kept_and_the_message_says_what_to_put_w
 
 def test_offline_no_address_is_asked(server, tmp_path, monkeypatch):
     monkeypatch.setenv("GANVAS_OFFLINE", "1")
-    with pytest.raises(
-        GanvasError, match=r"set is not here and cannot be downloaded \(GANVAS_OFFLINE is set\)"
-    ):
+    with pytest.raises(GanvasError, match=r"set is not here and cannot be downloaded \(GANVAS_OFFLINE is set\)"):
         fetch("set", [file(server, "/good", sha256=SHA256)], tmp_path / "downloads")
     assert Answers.asked == []
 
@@ -118,9 +114,7 @@ def test_a_file_put_there_by_hand_is_verified_and_used_offline(tmp_path, monkeyp
     known = Download("set.gz", (), sha256=SHA256)
     assert fetch("set", [known], tmp_path) == [tmp_path / "set.gz"]
     (tmp_path / "set.gz").write_bytes(CONTENT[::-1])
-    with pytest.raises(
-        GanvasError, match=r"set\.gz is not the file that was published \(SHA256 .*: delete it"
-    ):
+    with pytest.raises(GanvasError, match=r"set\.gz is not the file that was published \(SHA256 .*: delete it"):
         fetch("set", [known], tmp_path)
     assert (tmp_path / "set.gz").exists()
 

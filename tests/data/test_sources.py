@@ -59,9 +59,7 @@ def test_names_of_any_alphabet_survive(tmp_path, png):
 
 def test_dataset_json_wins_over_class_folders(make_zip, png):
     members = {f"set/{folder}/{i}.png": png(i) for folder in ("cat", "dog") for i in range(5)}
-    labels = [
-        [f"{folder}/{i}.png", "even" if i % 2 == 0 else "odd"] for folder in ("cat", "dog") for i in range(5)
-    ]
+    labels = [[f"{folder}/{i}.png", "even" if i % 2 == 0 else "odd"] for folder in ("cat", "dog") for i in range(5)]
     members["set/dataset.json"] = json.dumps({"labels": labels}).encode()
     source = open_source(make_zip(members))
     assert source.class_names == ("even", "odd")

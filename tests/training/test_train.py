@@ -14,6 +14,7 @@ from PIL import Image
 
 import ganvas
 from ganvas.errors import GanvasError, UsageError
+from ganvas.games.generation import GenerationGame
 from ganvas.recipes import RECIPES
 from ganvas.training.checkpoint import list_checkpoints, load_newest_checkpoint
 
@@ -208,14 +209,26 @@ def test_resume_keeps_the_size_that_was_asked_for(bars_npz, tmp_path):
     assert run.model.config.classes == 0
 
 
-def test_a_run_that_diverges_stops_with_the_reason_and_keeps_its_checkpoint(bars_npz, tmp_path):
-    words = {**TINY, "g_lr": 1.0, "d_lr": 1.0, "r1_gamma": 0.0, "objective": "wasserstein", "turns": "alternating"}
+@pytest.mark.parametrize("planted_at", [55, 65])  # between two log lines, and just before a checkpoint
+def test_a_run_that_diverges_stops_with_the_reason_and_keeps_its_checkpoint(
+    bars_npz, tmp_path, monkeypatch, planted_at
+):
+    original = GenerationGame.step
+
+    def step(game, *arguments):
+        if game.d_turns == planted_at:
+            next(game.G.parameters()).data.fill_(float("nan"))
+        return original(game, *arguments)
+
+    monkeypatch.setattr(GenerationGame, "step", step)
     with pytest.raises(GanvasError, match=r"diverged at \d+ images"):
-        ganvas.train(bars_npz, out=tmp_path / "run", images=200_000, checkpoint_every=80, **words)
+        ganvas.train(bars_npz, out=tmp_path / "run", images=2000, checkpoint_every=264, **TINY)
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     assert facts["ended"] == "failed"
     assert "diverged" in facts["error"]
-    assert list_checkpoints(tmp_path / "run" / "checkpoints")
+    checkpoint, _ = load_newest_checkpoint(tmp_path / "run" / "checkpoints")
+    assert checkpoint.counters["images"] == 264
+    assert all(t.isfinite().all() for t in checkpoint.tensors.values())
 
 
 def test_resume_and_overwrite_together_are_refused(bars_npz, tmp_path):

@@ -16,7 +16,7 @@ from ganvas.evaluation.features import Features
 from ganvas.games.generation import Batch
 from ganvas.games.noise import generator_for
 from ganvas.training.budget import DEFAULT_MINUTES, Budget, training_seconds
-from ganvas.training.checkpoint import save_checkpoint
+from ganvas.training.checkpoint import list_checkpoints, save_checkpoint
 from ganvas.training.health import check_first_batch, in_words, is_finite
 from ganvas.training.journal import Averager, Journal
 from ganvas.training.plan import Plan
@@ -130,17 +130,26 @@ def log(session: Session, averager: Averager, last: tuple[float, int]) -> tuple[
     seconds = round(session.budget.elapsed_s, 2)
     journal.record("stats", images=state.images, step=state.step, seconds=seconds, images_per_s=rate, **stats, **lrs)
     if not is_finite(stats):
-        journal.warn(state.images, "the game diverged: a loss or logit is not finite")
-        raise GanvasError(
-            f"the run diverged at {state.images} images (a loss or logit is not finite); the checkpoints in "
-            f"{session.folder.checkpoints} are from before. Train again with a smaller --g-lr and --d-lr, or a penalty "
-            "such as --r1-gamma 1 (with --d-norm none)"
-        )
+        raise diverged(session)
     journal.show(progress, state.images, rate, in_words(stats, session.plan.settings.objective))
     return now, state.images
 
 
 def write_checkpoint(session: Session) -> None:
     """Save the state; under --minutes with the part of the budget that is spent."""
+    if not session.state.is_finite():  # what has diverged must never replace what has not
+        raise diverged(session)
     seconds = round(session.budget.elapsed_s, 3)
     save_checkpoint(session.folder.checkpoints, session.state.to_checkpoint(seconds=seconds))
+
+
+def diverged(session: Session) -> GanvasError:
+    """The error of a run whose numbers are no longer finite, which it also records."""
+    images, folder = session.state.images, session.folder.checkpoints
+    session.journal.warn(images, "the game diverged: a number is not finite")
+    kept = list_checkpoints(folder)
+    before = f"the checkpoint {kept[-1]} is from before" if kept else "there is no checkpoint from before"
+    return GanvasError(
+        f"the run diverged at {images} images (a number is not finite); {before}. Train again with a smaller --g-lr "
+        "and --d-lr, or a penalty such as --r1-gamma 1 (with --d-norm none)"
+    )

@@ -60,6 +60,12 @@ class TrainState:
         beta = ema_beta(self.images, batch_images, self.game.settings.ema_half_life)
         ema_update(self.G_ema, self.game.G, beta)
 
+    def is_finite(self) -> bool:
+        """Whether every number of G, D and the average is one."""
+        networks = (self.game.G, self.game.D, self.G_ema)
+        sums = [t.float().sum() for network in networks for t in network.state_dict().values()]
+        return bool(torch.stack(sums).isfinite().all())
+
     def model(self) -> Model:
         """The averaged generator as it is now, apart from training from here on."""
         config = self.config.model_copy(update={"images_seen": self.images})
