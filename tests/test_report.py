@@ -15,7 +15,7 @@ from PIL import Image
 
 from ganvas.curves import Line, chart, running_median, short, ticks
 from ganvas.errors import GanvasError
-from ganvas.report import count, duration, figure, first_sentence, plain, write_report
+from ganvas.report import count, duration, figure, first_sentence, plain, unbroken, write_report
 
 METRIC = {
     "metric": "frechet_distance",
@@ -272,6 +272,10 @@ def test_numbers_are_written_for_people():
         "–",
     ]
     assert [plain(True), plain([1, 0.5]), plain({"a": 1})] == ["yes", "1, 0.5", "a 1"]
+
+
+def test_a_number_is_not_torn_from_its_per_cent_sign_or_its_thousands():
+    assert unbroken("from 10 000 samples, 98.1 % of 7 classes") == "from 10\u00a0000 samples, 98.1\u00a0% of 7 classes"
 
 
 def test_the_first_sentence_does_not_end_at_a_decimal_point():

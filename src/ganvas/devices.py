@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+
 import torch
 
 from ganvas.errors import UsageError
@@ -16,6 +19,19 @@ def pick_device(name: str) -> torch.device:
         have = ", ".join(kind for kind, there in available.items() if there)
         raise UsageError(f"--device {name}: not available here; this machine has {have}")
     return torch.device(name)
+
+
+def keep_freed_memory() -> bool:
+    """Ask glibc to keep what a step frees for the next step. Returns whether it was asked (only on Linux with glibc).
+
+    Otherwise buffers of a few megabytes go back to the system and are cleared page by page at every step: on two
+    cores that cost 7 % of a small network's training.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:
+        return False
+    trim_threshold, mmap_threshold = -1, -3  # names of malloc.h; 32 MiB is the most that glibc takes
+    return bool(mallopt(trim_threshold, 2**31 - 1) and mallopt(mmap_threshold, 32 * 2**20))
 
 
 def device_words(device: torch.device) -> str:

@@ -102,7 +102,7 @@ def render(run: Path) -> str:
     template = resources.files("ganvas").joinpath("report_template.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(count=count, duration=duration, figure=figure, plain=plain)
-    words = str(files.verdict.get("words") or "")
+    words = unbroken(str(files.verdict.get("words") or ""))
     final = picture(run / "samples" / "final.png", files.missing, "the last sheet")
     reals = picture(run / "samples" / "reals.png", files.missing, "a sheet of real pictures")
     return environment.from_string(template).render(
@@ -147,6 +147,11 @@ def data_facts(pictures: dict[str, Any]) -> dict[str, Any]:
     if not pictures:
         return {}
     return {**pictures, **{key: listed(pictures, key) for key in ("classes", "skipped", "notes")}}
+
+
+def unbroken(words: str) -> str:
+    """The same words, with no line break between a number and its per cent sign or its thousands."""
+    return re.sub(r"(?<=\d) (?=%|\d{3}\b)", "\u00a0", words)
 
 
 def first_sentence(words: str) -> str:

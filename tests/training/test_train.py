@@ -103,7 +103,7 @@ def test_resume_refuses_other_settings_and_other_pictures(bars_npz, bars_folder,
     ganvas.train(bars_npz, out=out, images=16, **TINY)
     with pytest.raises(UsageError, match=r"--batch 16 is not what this run was started with \(8\)"):
         ganvas.train(bars_npz, out=out, resume=True, batch=16, quiet=True)
-    with pytest.raises(GanvasError, match="not what .* was trained on"):
+    with pytest.raises(GanvasError, match=r"not what .* was trained on"):
         ganvas.train(bars_folder, out=out, resume=True, quiet=True)
     longer = ganvas.train(bars_npz, out=out, resume=True, images=32, quiet=True)
     assert longer.stats[-1]["images"] == 32

@@ -24,13 +24,13 @@ PEAK_RATE = 3e-3
 
 
 def default_pictures(net: FeatureNet, count: int, per_picture: int = 1) -> int:
-    """How many pictures to show so that two cores need about ten seconds; at most 60 rounds.
+    """How many pictures to show so that two cores need about ten seconds; at most 30 rounds.
 
     `per_picture`: views that are computed for each picture shown.
     """
     area = net.height * net.width / (4 if max(net.height, net.width) > 32 else 1)  # after the extra stride
     affordable = int(25_000 * 28 * 28 / area) // per_picture
-    return max(min(affordable, 80_000, 60 * count), 2_000)
+    return max(min(affordable, 80_000, 30 * count), 5_000)
 
 
 def set_input_range(net: FeatureNet, images: Integers) -> None:

@@ -13,7 +13,7 @@ import torch
 from ganvas.data.batches import Batches
 from ganvas.data.sources import open_source
 from ganvas.data.store import Store, open_store
-from ganvas.devices import pick_device
+from ganvas.devices import keep_freed_memory, pick_device
 from ganvas.errors import GanvasError
 from ganvas.games.generation import Stats
 from ganvas.games.noise import generator_for
@@ -93,6 +93,8 @@ def train(
     device = pick_device(str(words.get("device", "auto")))
     if words.get("threads"):
         torch.set_num_threads(int(words["threads"]))
+    if device.type == "cpu":
+        keep_freed_memory()
     folder = choose_run_folder(out, str(source), recipe or "auto", overwrite=overwrite, resume=resume)
     saved = folder if resume and folder.settings.is_file() else None
     with StopRequest() as stop:
