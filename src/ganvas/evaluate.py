@@ -32,7 +32,7 @@ def evaluate(
     if _is_model(Path(what)):
         model = load(what, device)
         store = _data_of_model(Path(what), model, data)
-        features = learn_features(store)
+        features = learn_features(store, device=model.device)
         pictures, labels = draw_for_judging(model, samples or DEFAULT_SAMPLES)
         same_classes = model.config.class_names == store.class_names
         return judge(pictures, labels if same_classes else None, store, features)

@@ -132,14 +132,15 @@ def learn_features(
     *,
     device: torch.device | str = "cpu",
     pictures: int | None = None,
+    effort: float = 1.0,
     progress: Progress | None = None,
 ) -> Features:
     """The features of a store's pictures: those saved beside it, or learned now (some ten seconds) and saved.
 
     Labelled pictures train a classifier, others a contrastive network. `pictures` is how many are shown in
-    training (default: as many as ten seconds allow). The same store gives the same features; the global
-    random state is not touched. `progress` is called with short lines of words. Raises GanvasError below 8
-    training pictures.
+    training (default: what ten seconds on two cores allow, times `effort`). The same store gives the same features;
+    the global random state is not touched. `progress` is called with short lines of words. Raises GanvasError below
+    8 training pictures.
     """
     images = store.train.images
     if len(images) < FEWEST:
@@ -153,8 +154,9 @@ def learn_features(
     generator = torch.Generator().manual_seed(0)
     _, channels, height, width = images.shape
     net = FeatureNet(channels, height, width, classes if kind == "classifier" else PROJECTION, generator)
-    shown = pictures or default_pictures(net, len(images), per_picture=1 if kind == "classifier" else 2)
-    folder = store.path / (f"features-{VERSION}" if pictures is None else f"features-{VERSION}-{pictures}")
+    usual = default_pictures(net, len(images), per_picture=1 if kind == "classifier" else 2)
+    shown = pictures or int(usual * effort)
+    folder = store.path / (f"features-{VERSION}" if shown == usual else f"features-{VERSION}-{shown}")
     saved = _load(folder, net, store.fingerprint, kind)
     if saved is not None:
         return Features(net.to(device), saved)

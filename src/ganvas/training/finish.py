@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ganvas.data.store import Store
@@ -26,11 +27,12 @@ from ganvas.training.state import TrainState
 JUDGE_SEED = 1_000_000  # the first seed of the verdict's samples, far from those that people look at
 
 
-def learn_judge(store: Store, journal: Journal) -> Features:
+def learn_judge(store: Store, minutes: float | None, device: torch.device, journal: Journal) -> Features:
     """The network in whose features the pictures will be compared, trained on the real ones; kept beside the store."""
     journal.say("judge      learning what these pictures are made of (once per data set)")
     began = time.monotonic()
-    features = learn_features(store)
+    # A quarter of the effort where the whole run is shorter than two minutes.
+    features = learn_features(store, device=device, effort=0.25 if minutes and minutes < 2 else 1.0)
     journal.say(f"           {features.name}, {time.monotonic() - began:.1f} s")
     return features
 

@@ -95,7 +95,7 @@ def train(
         torch.set_num_threads(int(words["threads"]))
     if device.type == "cpu":
         keep_freed_memory()
-    folder = choose_run_folder(out, str(source), recipe or "auto", overwrite=overwrite, resume=resume)
+    folder = choose_run_folder(out, str(source), recipe, overwrite=overwrite, resume=resume)
     saved = folder if resume and folder.settings.is_file() else None
     with StopRequest() as stop:
         data, plan = settle(source, recipe, words, device, store=store, saved=saved, quiet=quiet)
@@ -111,7 +111,7 @@ def train(
             introduce(journal, folder, plan, data, facts)
             if resume:
                 say_resumed(journal, state.images, checkpoint is not None, problems)
-            judge = learn_judge(data, journal)
+            judge = learn_judge(data, plan.settings.minutes, device, journal)
             session = Session(folder, data, plan, state, judge, journal, stop, facts, started)
             used_s = float(checkpoint.counters["seconds"]) if checkpoint else 0.0
             session.budget = make_budget(session, used_s)

@@ -58,7 +58,7 @@ def is_run(path: Path) -> bool:
 
 
 def choose_run_folder(
-    out: str | Path | None, source_name: str, recipe: str, *, overwrite: bool, resume: bool
+    out: str | Path | None, source_name: str, recipe: str | None, *, overwrite: bool, resume: bool
 ) -> RunFolder:
     """Where a run may be written; nothing is written yet.
 
@@ -91,10 +91,10 @@ def make_run_folder(folder: RunFolder, *, fresh: bool) -> None:
         needed.mkdir(parents=True, exist_ok=True)
 
 
-def _next_numbered(runs: Path, source_name: str, recipe: str) -> Path:
+def _next_numbered(runs: Path, source_name: str, recipe: str | None) -> Path:
     taken = [int(p.name[:5]) for p in runs.glob("[0-9][0-9][0-9][0-9][0-9]-*")] if runs.is_dir() else []
     slug = "".join(c if c.isalnum() else "-" for c in Path(source_name).stem).strip("-") or "pictures"
-    return runs / f"{max(taken, default=-1) + 1:05d}-{slug}-{recipe}"
+    return runs / "-".join([f"{max(taken, default=-1) + 1:05d}", slug, *([recipe] if recipe else [])])
 
 
 def _empty(folder: RunFolder) -> None:
