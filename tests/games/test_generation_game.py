@@ -140,6 +140,16 @@ def test_every_step_reports_finite_scalars(precision):
     assert all(torch.isfinite(v) and v.dim() == 0 and not v.requires_grad for v in stats.values())
 
 
+def test_penalties_are_computed_in_float32_whatever_the_precision():
+    penalties = []
+    for precision in ("float32", "bf16"):
+        game = make_game(precision=precision, r1_gamma=1.0)
+        ((real, _),) = reals()
+        stats = game.discriminator_turn(real, torch.zeros(4, 1, 8, 8), None, random())
+        penalties.append(stats["r1"].item())
+    assert penalties[0] == penalties[1] > 0
+
+
 def test_learning_rates_fall_in_a_line_after_their_share_of_the_run():
     assert [learning_rate_scale(p, 0.5, 0.2) for p in (0, 0.5, 0.75, 1.0)] == pytest.approx([1, 1, 0.6, 0.2])
     assert learning_rate_scale(1.0, 1.0, 0.0) == 1.0

@@ -54,10 +54,8 @@ class GenerationGame:
         settings, due = self.settings, self._penalty_is_due()
         real = real.requires_grad_(bool(due and settings.r1_gamma))
         fake = fake.detach().requires_grad_(bool(due and settings.r2_gamma))
-        real_logits, fake_logits = (
-            self.judge(real, labels, random),
-            self.judge(fake, labels, random),
-        )  # [N], [N]
+        real_logits = self.judge(real, labels, random, exact=due)  # [N]
+        fake_logits = self.judge(fake, labels, random, exact=due)  # [N]
         loss = self.objective.d_loss(real_logits, fake_logits).mean()
         stats = {"d_loss": loss.detach(), **_logit_stats(real_logits, fake_logits)}
         if due:
@@ -90,7 +88,8 @@ class GenerationGame:
         fake = self.draw(labels, len(real), random)
         leaf = fake.detach().requires_grad_(True)
         real = real.requires_grad_(bool(due and settings.r1_gamma))
-        real_logits, fake_logits = self.judge(real, labels, random), self.judge(leaf, labels, random)
+        real_logits = self.judge(real, labels, random, exact=due)  # [N]
+        fake_logits = self.judge(leaf, labels, random, exact=due)  # [N]
         loss = self.objective.d_loss(real_logits, fake_logits).mean()
         g_loss, ratio = self._ratio_of_gradients(real_logits, fake_logits)
         stats = {"d_loss": loss.detach(), "g_loss": g_loss, **_logit_stats(real_logits, fake_logits)}
@@ -117,14 +116,18 @@ class GenerationGame:
             fake: Tensor = self.G(z, labels)
         return fake.float()
 
-    def judge(self, images: Tensor, labels: Tensor | None, random: Generator) -> Tensor:
-        """D's logits on augmented pictures: [N, C, H, W] -> [N] float32."""
-        with self._precision(images.device):
+    def judge(self, images: Tensor, labels: Tensor | None, random: Generator, *, exact: bool = False) -> Tensor:
+        """D's logits on augmented pictures: [N, C, H, W] -> [N] float32.
+
+        `exact` computes in float32 whatever the precision: a penalty on a rounded gradient is another penalty.
+        """
+        with self._precision(images.device, exact):
             logits: Tensor = self.D(augment(images, self.settings.augment, random), labels)
         return logits.float()
 
-    def _precision(self, device: torch.device) -> torch.autocast:
-        return torch.autocast(device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")
+    def _precision(self, device: torch.device, exact: bool = False) -> torch.autocast:
+        lowered = self.settings.precision == "bf16" and not exact
+        return torch.autocast(device.type, torch.bfloat16, enabled=lowered)
 
     def _penalty_is_due(self) -> bool:
         settings = self.settings
@@ -153,7 +156,7 @@ class GenerationGame:
         if settings.gp_weight:
             weights = torch.rand(len(real), generator=random, device=real.device)
             between = interpolate(real, fake, weights)
-            gp = gradient_penalty(between, self.judge(between, labels, random)).mean()
+            gp = gradient_penalty(between, self.judge(between, labels, random, exact=True)).mean()
             total, stats["gp"] = total + settings.gp_weight * gp, gp.detach()
         return settings.penalty_every * total, stats
 

@@ -97,24 +97,23 @@ def train(
         keep_freed_memory()
     folder = choose_run_folder(out, str(source), recipe, overwrite=overwrite, resume=resume)
     saved = folder if resume and folder.settings.is_file() else None
-    with StopRequest() as stop:
-        data, plan = settle(source, recipe, words, device, store=store, saved=saved, quiet=quiet)
-        state = TrainState.create(plan.settings, plan.config, device)
-        checkpoint, problems = load_newest_checkpoint(folder.checkpoints) if resume else (None, [])
-        if checkpoint is not None:
-            state.restore(checkpoint)
-        make_run_folder(folder, fresh=overwrite)  # only now: what cannot be trained loses nothing
-        facts = first_facts(plan, data, state)
-        folder.write_facts(facts)
-        write_settings(folder.settings, plan.recipe.name, plan.settings)
-        with Journal(folder.stats, quiet=quiet, resume_from=state.images if resume else None) as journal:
-            introduce(journal, folder, plan, data, facts)
-            if resume:
-                say_resumed(journal, state.images, checkpoint is not None, problems)
-            judge = learn_judge(data, plan.settings.minutes, device, journal)
+    data, plan = settle(source, recipe, words, device, store=store, saved=saved, quiet=quiet)
+    state = TrainState.create(plan.settings, plan.config, device)
+    checkpoint, problems = load_newest_checkpoint(folder.checkpoints) if resume else (None, [])
+    if checkpoint is not None:
+        state.restore(checkpoint)
+    make_run_folder(folder, fresh=overwrite)  # only now: what cannot be trained loses nothing
+    facts = first_facts(plan, data, state)
+    folder.write_facts(facts)
+    write_settings(folder.settings, plan.recipe.name, plan.settings)
+    with Journal(folder.stats, quiet=quiet, resume_from=state.images if resume else None) as journal:
+        introduce(journal, folder, plan, data, facts)
+        if resume:
+            say_resumed(journal, state.images, checkpoint is not None, problems)
+        judge = learn_judge(data, plan.settings.minutes, device, journal)
+        with StopRequest() as stop:
             session = Session(folder, data, plan, state, judge, journal, stop, facts, started)
-            used_s = float(checkpoint.counters["seconds"]) if checkpoint else 0.0
-            session.budget = make_budget(session, used_s)
+            session.budget = make_budget(session, float(checkpoint.counters["seconds"]) if checkpoint else 0.0)
             try:
                 play(session)
             except (GanvasError, OSError) as error:
