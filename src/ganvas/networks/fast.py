@@ -23,7 +23,7 @@ LAST = 128
 class FastGenerator(nn.Module):
     """z: [N, z_dim], labels: [N] or None -> [N, channels, H, W] in [-1, 1]."""
 
-    def __init__(self, resolution: Size, channels: int, z_dim: int = 64, width: int = 32, classes: int = 0) -> None:
+    def __init__(self, resolution: Size, channels: int, z_dim: int = 32, width: int = 32, classes: int = 0) -> None:
         super().__init__()
         self.z_dim, self.classes = z_dim, classes
         self.input = LabelledNoise(z_dim, classes)
