@@ -1,4 +1,4 @@
-"""Images per second of the training step, as a ratio to the textbook step, in interleaved rounds of one process.
+"""Images per second of the training step, as a ratio to the textbook step, in interleaved rounds of two processes.
 
     python benchmarks/train_speed.py --out benchmarks/results/train_speed.json
 
@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,7 +23,7 @@ import numpy as np
 import torch
 
 from ganvas.data.batches import Batches
-from ganvas.devices import device_words
+from ganvas.devices import device_words, keep_freed_memory
 from ganvas.doctor import matrix_gflops
 from ganvas.model import ModelConfig
 from ganvas.settings import build_settings
@@ -29,7 +31,7 @@ from ganvas.training.journal import Averager
 from ganvas.training.loop import train_step
 from ganvas.training.plan import versions
 from ganvas.training.state import TrainState
-from textbook import TextbookLoop
+from textbook import TextbookLoop, discriminator, generator
 
 BATCH = 64
 CPU = torch.device("cpu")
@@ -44,13 +46,15 @@ CASES = {
 def store_of(folder: Path, resolution: tuple[int, int], channels: int, count: int = 4096) -> np.ndarray[Any, Any]:
     """Random pictures in a mapped file, as a store's are."""
     path = folder / f"{resolution[0]}x{channels}.npy"
+    if path.is_file():
+        return np.load(path, mmap_mode="r")
     pictures = np.random.default_rng(0).integers(0, 256, (count, channels, *resolution), dtype=np.uint8)
     np.save(path, pictures)
     return np.load(path, mmap_mode="r")
 
 
-def ours(pictures: np.ndarray[Any, Any], overrides: dict[str, Any]) -> tuple[TrainState, Callable[[], None]]:
-    """A state, and a function that plays one of our steps with what belongs to it."""
+def ours(pictures: np.ndarray[Any, Any], overrides: dict[str, Any]) -> Callable[[], None]:
+    """A function that plays one of our steps with what belongs to it."""
     settings = build_settings({"network": "dcgan", "batch": BATCH, "images": 10**9, **overrides})
     _, channels, height, width = pictures.shape
     config = ModelConfig(network="dcgan", resolution=(height, width), channels=channels, z_dim=100, width=64)
@@ -62,23 +66,35 @@ def ours(pictures: np.ndarray[Any, Any], overrides: dict[str, Any]) -> tuple[Tra
         if state.step % 50 == 0:
             averager.take()
 
-    return state, step
+    return step
 
 
-def plain(pictures: np.ndarray[Any, Any], state: TrainState) -> Callable[[], None]:
-    """The textbook step on networks of the same kind, fed from a float tensor in memory: nothing around it."""
-    fresh = TrainState.create(state.game.settings, state.config, CPU)
-    G, D = (n.to(memory_format=torch.contiguous_format) for n in (fresh.game.G, fresh.game.D))
-    loop = TextbookLoop(G, D, fresh.config.z_dim)
+def plain(pictures: np.ndarray[Any, Any], norm: bool) -> Callable[[], None]:
+    """The textbook step, fed from a float tensor in memory: nothing around it."""
+    _, channels, side, _ = pictures.shape
+    torch.manual_seed(0)
+    loop = TextbookLoop(generator(side, channels), discriminator(side, channels, norm), z_dim=100)
     real = torch.from_numpy(pictures[:BATCH].copy()).float() / 127.5 - 1
     return lambda: loop.step(real)
 
 
-def images_per_s(step: Callable[[], None], steps: int) -> float:
-    began = time.perf_counter()
-    for _ in range(steps):
-        step()
-    return steps * BATCH / (time.perf_counter() - began)
+def work(name: str, side: str, folder: Path) -> None:
+    """A process of its own for each side, as users have it: seconds of as many steps as each line of stdin asks."""
+    resolution, channels, overrides = CASES[name]
+    pictures = store_of(folder, resolution, channels)
+    if side == "ours":
+        keep_freed_memory()  # as `ganvas train` does
+        step = ours(pictures, overrides)
+    else:
+        step = plain(pictures, norm="d_norm" not in overrides)
+    for line in sys.stdin:
+        if line.strip() == "flop":
+            print(gflop_per_step(step), flush=True)
+            continue
+        began = time.perf_counter()
+        for _ in range(int(line)):
+            step()
+        print(time.perf_counter() - began, flush=True)
 
 
 def gflop_per_step(step: Callable[[], None]) -> float:
@@ -90,20 +106,42 @@ def gflop_per_step(step: Callable[[], None]) -> float:
     return counter.get_total_flops() / 1e9
 
 
-def compare(name: str, folder: Path, rounds: int, steps: int) -> dict[str, Any]:
-    resolution, channels, overrides = CASES[name]
-    pictures = store_of(folder, resolution, channels)
-    state, our_step = ours(pictures, overrides)
-    their_step = plain(pictures, state)
-    for step in (our_step, their_step):
-        images_per_s(step, 3)
+class Worker:
+    """One side in its own process, idle unless asked."""
+
+    def __init__(self, name: str, side: str, folder: Path) -> None:
+        words = [sys.executable, __file__, "--case", name, "--worker", side, "--folder", str(folder)]
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, line: str) -> float:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+
+
+def compare(name: str, folder: Path, rounds: int, seconds: float) -> dict[str, Any]:
+    store_of(folder, *CASES[name][:2])  # before the two race to write it
+    our_side, their_side = Worker(name, "ours", folder), Worker(name, "textbook", folder)
+    for worker in (our_side, their_side):
+        worker.ask("5")
+    steps = max(3, round(seconds / (their_side.ask("3") / 3)))
     pairs = []
     for _ in range(rounds):
-        theirs = images_per_s(their_step, steps)
-        pairs.append((images_per_s(our_step, steps), theirs))
+        theirs = steps * BATCH / their_side.ask(str(steps))
+        pairs.append((steps * BATCH / our_side.ask(str(steps)), theirs))
+    flop = our_side.ask("flop")
+    for worker in (our_side, their_side):
+        worker.close()
     ratios = [a / b for a, b in pairs]
-    flop = gflop_per_step(our_step)
     our_rate = statistics.median(a for a, _ in pairs)
+    peak = matrix_gflops(CPU, torch.float32, 2048, 2.0)
     row = {
         "case": name,
         "ratio_median": round(statistics.median(ratios), 3),
@@ -112,7 +150,8 @@ def compare(name: str, folder: Path, rounds: int, steps: int) -> dict[str, Any]:
         "ours_images_per_s": round(our_rate, 1),
         "textbook_images_per_s": round(statistics.median(b for _, b in pairs), 1),
         "our_gflop_per_image": round(flop / BATCH, 3),
-        "share_of_matrix_peak": round(our_rate / BATCH * flop / matrix_gflops(CPU, torch.float32, 2048, 2.0), 3),
+        "matrix_peak_gflops": round(peak),
+        "share_of_matrix_peak": round(our_rate / BATCH * flop / peak, 3),
     }
     print(json.dumps(row), flush=True)
     return row
@@ -144,17 +183,22 @@ def loop_overhead(minutes: float) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each side in each round")
+    parser.add_argument("--worker", choices=["ours", "textbook"], help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument(
         "--loop", type=float, default=0.0, metavar="MINUTES", help="also measure the loop around the step"
     )
     parser.add_argument("--case", choices=list(CASES), help="only this one")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
+    if arguments.worker:
+        work(arguments.case, arguments.worker, arguments.folder)
+        return
     with tempfile.TemporaryDirectory() as folder:
         names = [arguments.case] if arguments.case else list(CASES)
-        rows = [compare(name, Path(folder), arguments.rounds, arguments.steps) for name in names]
+        rows = [compare(name, Path(folder), arguments.rounds, arguments.seconds) for name in names]
     if arguments.loop:
         rows.append(loop_overhead(arguments.loop))
     if arguments.out:

@@ -6,9 +6,12 @@ At 64x64x3 with z 100 and width 64 these are the networks of the well-known tuto
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 
 from ganvas.networks.conditioning import LabelledNoise, Projection
+from ganvas.networks.layout import to_map, to_vectors
 from ganvas.networks.norms import DiscriminatorNorm, initialise_dcgan, normalised
 from ganvas.networks.sizes import Size, doublings, halvings
 
@@ -25,11 +28,9 @@ class DcganGenerator(nn.Module):
         self.sizes = doublings(resolution, start=4)
         stages = len(self.sizes) - 1
         widths = [min(2**i, WIDEST) * width for i in reversed(range(stages))]  # [8w, 4w, 2w, w] at 64 pixels
-        self.start = nn.Sequential(
-            nn.ConvTranspose2d(self.input.width, widths[0], self.sizes[0], bias=False),
-            nn.BatchNorm2d(widths[0]),
-            nn.ReLU(inplace=True),
-        )
+        # The paper's first transposed convolution sees one point, where it is a dense layer.
+        self.dense = nn.Linear(self.input.width, widths[0] * math.prod(self.sizes[0]), bias=False)
+        self.start = nn.Sequential(nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True))
         self.stages = nn.ModuleList()
         for narrow, wide in zip([*widths[1:], channels], widths, strict=True):
             last = len(self.stages) == stages - 1
@@ -39,7 +40,7 @@ class DcganGenerator(nn.Module):
         initialise_dcgan(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        x = self.start(self.input(z, labels)[:, :, None, None])  # [N, 8w, 4, 4]
+        x = self.start(to_map(self.dense(self.input(z, labels)), self.sizes[0]))  # [N, 8w, 4, 4]
         for stage, (height, width) in zip(self.stages, self.sizes[1:], strict=True):
             x = stage(x)[:, :, :height, :width]
         pictures: Tensor = x.tanh()
@@ -68,12 +69,13 @@ class DcganDiscriminator(nn.Module):
             layers += [convolution] if first_of_batch_normed else normalised(convolution, norm, after)
             layers.append(nn.LeakyReLU(0.2, inplace=True))
         self.features = nn.Sequential(*layers)
-        last = nn.Conv2d(widths[-1], 1, halvings(resolution, 4, 1, stages), bias=bias)
+        # The last convolution covers the whole map, where it is a dense layer too.
+        last = nn.Linear(widths[-1] * math.prod(halvings(resolution, 4, 1, stages)), 1, bias=bias)
         self.logit = normalised(last, "spectral" if norm == "spectral" else "none", 1)[0]
         self.projection = Projection(classes, widths[-1])
         initialise_dcgan(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         features = self.features(images)  # [N, 8w, 4, 4]
-        logits: Tensor = self.logit(features)[:, 0, 0, 0] + self.projection(features.sum(dim=(2, 3)), labels)
+        logits: Tensor = self.logit(to_vectors(features))[:, 0] + self.projection(features.sum(dim=(2, 3)), labels)
         return logits

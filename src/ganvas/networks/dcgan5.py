@@ -8,6 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ganvas.networks.conditioning import LabelledNoise, Projection
+from ganvas.networks.layout import to_map, to_vectors
 from ganvas.networks.norms import DiscriminatorNorm, initialise_dcgan, normalised
 from ganvas.networks.sizes import Size, doublings, halvings
 
@@ -43,8 +44,7 @@ class Dcgan5Generator(nn.Module):
         initialise_dcgan(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        x = self.dense(self.input(z, labels)).unflatten(1, (-1, *self.sizes[0]))
-        x = self.start(x)  # [N, 8 * width, 4, 4]
+        x = self.start(to_map(self.dense(self.input(z, labels)), self.sizes[0]))  # [N, 8 * width, 4, 4]
         for stage, (height, width) in zip(self.stages, self.sizes[1:], strict=True):
             x = stage(x)[:, :, :height, :width]
         pictures: Tensor = x.tanh()
@@ -71,13 +71,13 @@ class Dcgan5Discriminator(nn.Module):
             layers += [convolution] if norm == "batch" and stage == 0 else normalised(convolution, norm, after)
             layers.append(nn.LeakyReLU(0.2, inplace=True))
             before = after
-        self.features = nn.Sequential(*layers, nn.Flatten())
+        self.features = nn.Sequential(*layers)
         size = before * math.prod(halvings(resolution, 5, 2, STAGES_OF_D))
         self.logit = normalised(nn.Linear(size, 1), "spectral" if norm == "spectral" else "none", 1)[0]
         self.projection = Projection(classes, size)
         initialise_dcgan(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        features = self.features(images)  # [N, 256 * H / 8 * W / 8]
+        features = to_vectors(self.features(images))  # [N, H / 8 * W / 8 * 256]
         logits: Tensor = self.logit(features)[:, 0] + self.projection(features, labels)
         return logits

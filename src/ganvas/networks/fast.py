@@ -13,6 +13,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ganvas.networks.conditioning import LabelledNoise, Projection
+from ganvas.networks.layout import to_map, to_vectors
 from ganvas.networks.norms import initialise_dcgan
 from ganvas.networks.sizes import Size, doublings, halvings
 
@@ -45,7 +46,7 @@ class FastGenerator(nn.Module):
         initialise_dcgan(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        x = self.start(self.dense(self.input(z, labels)).unflatten(1, (-1, *self.sizes[0])))
+        x = self.start(to_map(self.dense(self.input(z, labels)), self.sizes[0]))
         for stage, (height, width) in zip(self.stages, self.sizes[1:], strict=True):
             x = stage(x)[:, :, :height, :width]
         pictures: Tensor = x.tanh()
@@ -65,12 +66,13 @@ class FastDiscriminator(nn.Module):
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
             before = after
         size = before * math.prod(halvings(resolution, 4, 1, stages))
-        self.features = nn.Sequential(*layers, nn.Flatten(), nn.Linear(size, LAST), nn.LeakyReLU(0.2))
+        self.convolutions = nn.Sequential(*layers)
+        self.features = nn.Sequential(nn.Linear(size, LAST), nn.LeakyReLU(0.2))
         self.logit = nn.Linear(LAST, 1)
         self.projection = Projection(classes, LAST)
         initialise_dcgan(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        features = self.features(images)  # [N, 128]
+        features = self.features(to_vectors(self.convolutions(images)))  # [N, 128]
         logits: Tensor = self.logit(features)[:, 0] + self.projection(features, labels)
         return logits
