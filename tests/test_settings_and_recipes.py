@@ -3,6 +3,7 @@
 import pytest
 
 from ganvas.errors import UsageError
+from ganvas.networks.table import check_size
 from ganvas.recipes import RECIPES, choose_recipe, find_recipe
 from ganvas.settings import TrainSettings, build_settings
 from ganvas.words import parse_seeds, translate
@@ -70,10 +71,25 @@ def test_a_misspelt_recipe_gets_the_nearest_name():
 
 
 def test_the_choice_of_a_recipe_says_why():
-    small, why = choose_recipe(longest_side=28, pictures=60_000, device="cpu")
+    small, why = choose_recipe(size=(28, 28), pictures=60_000, device="cpu")
     assert small.name == "fast"
-    assert "28 pixels on this CPU" in why
-    assert choose_recipe(longest_side=128, pictures=60_000, device="cuda")[0].name == "dcgan"
+    assert "28x28 pixels on this CPU" in why
+    for size, device, name in (
+        ((128, 128), "cpu", "fast"),
+        ((128, 128), "cuda", "dcgan"),
+        ((256, 256), "cpu", "dcgan"),
+        ((16, 6), "cpu", "mlp"),
+    ):
+        recipe, why = choose_recipe(size=size, pictures=60_000, device=device)
+        assert recipe.name == name
+        assert f"{size[0]}x{size[1]}" in why
+
+
+@pytest.mark.parametrize("side", [4, 7, 8, 64, 65, 128, 129, 512])
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+def test_a_recipe_that_is_chosen_can_do_the_size(side, device):
+    recipe, _ = choose_recipe(size=(side, side), pictures=100, device=device)
+    check_size(str(recipe.cells["network"]), (side, side))
 
 
 @pytest.mark.parametrize(
@@ -88,6 +104,7 @@ def test_the_choice_of_a_recipe_says_why():
             ["train", "d", "--images", "25000", "--labels", "--r1-gamma=2"],
         ),
         (["train", "d", "--train_batch_size", "8"], ["train", "d", "--batch", "8"]),
+        (["train", "d", "--learning_rate=1e-3"], ["train", "d", "--g-lr", "1e-3", "--d-lr", "1e-3"]),
         (["train", "d", "--mixed_precision=no"], ["train", "d", "--precision", "float32"]),
         (["train", "d", "--resume_from_checkpoint", "latest"], ["train", "d", "--resume"]),
         (["train", "a_b", "--out", "c_d"], ["train", "a_b", "--out", "c_d"]),

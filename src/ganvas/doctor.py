@@ -31,7 +31,7 @@ def examine() -> dict[str, Any]:
         "cache_writable": _writable(cache),
         "cache_free_gb": round(_free_bytes(cache) / 1e9, 1),
         "offline": os.environ.get("GANVAS_OFFLINE", "") not in ("", "0"),
-        "scikit_learn": _version_of("scikit-learn") or 'missing: pip install "ganvas[demo]" for the digits',
+        "scikit_learn": _version_of("scikit-learn") or "missing: pip install scikit-learn for the digits",
         "torchvision": "not needed" + (f" (found {v})" if (v := _version_of("torchvision")) else ""),
     }
 

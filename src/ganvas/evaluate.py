@@ -12,7 +12,8 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluation.features import learn_features
 from ganvas.evaluation.judge import Verdict, judge, judge_pictures
 from ganvas.model import Model, find_model_folder, load
-from ganvas.training.finish import draw_for_judging
+from ganvas.training.finish import draw_for_judging, judge_effort
+from ganvas.training.plan import read_settings
 from ganvas.training.run_folder import RunFolder, is_run
 
 DEFAULT_SAMPLES = 10_000
@@ -32,7 +33,7 @@ def evaluate(
     if _is_model(Path(what)):
         model = load(what, device)
         store = _data_of_model(Path(what), model, data)
-        features = learn_features(store, device=model.device)
+        features = learn_features(store, device=model.device, effort=_effort_of(Path(what)))
         pictures, labels = draw_for_judging(model, samples or DEFAULT_SAMPLES)
         same_classes = model.config.class_names == store.class_names
         return judge(pictures, labels if same_classes else None, store, features)
@@ -53,6 +54,12 @@ def _is_model(path: Path) -> bool:
             raise
         return False
     return True
+
+
+def _effort_of(path: Path) -> float:
+    """The features of the run's own verdict, so that both numbers can stand beside each other."""
+    folder = RunFolder(path)
+    return judge_effort(read_settings(folder.settings)[1].minutes) if folder.settings.is_file() else 1.0
 
 
 def _data_of_model(path: Path, model: Model, data: str | Path | None) -> Store:

@@ -16,11 +16,10 @@ ALIASES = {
     "--cfg": "--recipe",
     "--gamma": "--r1-gamma",
     "--train-batch-size": "--batch",
-    "--learning-rate": "--g-lr",
     "--truncation-psi": "--trunc",
-    "--network": "--network",
 }
 # The same with another way to say the value.
+REWORDED = ("--kimg", "--mixed-precision", "--cond", "--learning-rate", "--resume-from-checkpoint")
 PRECISIONS = {"no": "float32", "fp32": "float32", "float32": "float32", "bf16": "bf16"}
 
 
@@ -36,9 +35,9 @@ def translate(tokens: list[str]) -> list[str]:
             continue
         flag, equals, value = word.partition("=")
         flag = flag.replace("_", "-")
-        if flag in ("--data",) and tokens[:1] == ["train"]:
+        if flag == "--data" and tokens[:1] == ["train"]:
             out.append(value if equals else next(words, ""))  # StyleGAN's --data is our SOURCE
-        elif flag in ("--kimg", "--mixed-precision", "--cond", "--resume-from-checkpoint") and tokens[:1] == ["train"]:
+        elif flag in REWORDED and tokens[:1] == ["train"]:
             out += _reworded(flag, value if equals else next(words, ""))
         else:
             out.append(ALIASES.get(flag, flag) + equals + value)
@@ -57,6 +56,8 @@ def _reworded(flag: str, value: str) -> list[str]:
         return ["--precision", PRECISIONS[value]]
     if flag == "--cond":
         return ["--labels" if value.lower() in ("1", "true", "yes") else "--no-labels"]
+    if flag == "--learning-rate":
+        return ["--g-lr", value, "--d-lr", value]
     if value != "latest":
         raise UsageError(f"--resume-from-checkpoint {value!r}: only `latest` can be given; --resume means the same")
     return ["--resume"]

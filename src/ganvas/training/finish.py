@@ -27,12 +27,16 @@ from ganvas.training.state import TrainState
 JUDGE_SEED = 1_000_000  # the first seed of the verdict's samples, far from those that people look at
 
 
+def judge_effort(minutes: float | None) -> float:
+    """How thoroughly the judge learns: a quarter of the usual where the whole run is shorter than two minutes."""
+    return 0.25 if minutes is not None and minutes < 2 else 1.0
+
+
 def learn_judge(store: Store, minutes: float | None, device: torch.device, journal: Journal) -> Features:
     """The network in whose features the pictures will be compared, trained on the real ones; kept beside the store."""
     journal.say("judge      learning what these pictures are made of (once per data set)")
     began = time.monotonic()
-    # A quarter of the effort where the whole run is shorter than two minutes.
-    features = learn_features(store, device=device, effort=0.25 if minutes and minutes < 2 else 1.0)
+    features = learn_features(store, device=device, effort=judge_effort(minutes))
     journal.say(f"           {features.name}, {time.monotonic() - began:.1f} s")
     return features
 
