@@ -41,6 +41,23 @@ def test_a_sigmoid_at_the_end_of_d_is_noticed():
     assert "sigmoid" in found
 
 
+def test_a_sigmoid_that_is_no_module_is_noticed():
+    class Hidden(Logits):
+        def forward(self, images, labels=None):
+            return super().forward(images).sigmoid()
+
+    (found,) = check_first_batch(Hidden(), pictures(), pictures(), None)
+    assert "sigmoid" in found
+
+
+def test_logits_that_happen_to_lie_between_zero_and_one_are_not_accused():
+    class Small(Logits):
+        def forward(self, images, labels=None):
+            return 0.5 + 0.1 * super().forward(images)
+
+    assert check_first_batch(Small(), pictures(), pictures(), None) == []
+
+
 def test_other_shapes_are_noticed():
     (found,) = check_first_batch(Logits(), pictures(), torch.zeros(8, 3, 8, 8), None)
     assert "(3, 8, 8)" in found
