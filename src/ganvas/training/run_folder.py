@@ -32,7 +32,6 @@ class RunFolder:
         self.model = path / "model"
         self.verdict = path / "verdict.json"
         self.report = path / "report.html"
-        self.lock = path / "lock"
 
     def write_facts(self, facts: dict[str, Any]) -> None:
         write_text_atomically(self.facts, json.dumps(facts, indent=1, ensure_ascii=False))

@@ -14,7 +14,6 @@ from ganvas.data.store import Store
 from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features
 from ganvas.games.generation import Batch
-from ganvas.games.noise import generator_for
 from ganvas.training.budget import DEFAULT_MINUTES, Budget, training_seconds
 from ganvas.training.checkpoint import list_checkpoints, save_checkpoint
 from ganvas.training.health import check_first_batch, in_words, is_finite
@@ -78,17 +77,14 @@ def reals_of_step(batches: Batches, step: int, n_critic: int) -> list[Batch]:
 
 def first_look(session: Session, batches: Batches) -> None:
     """Real and untrained sheets, and the mistakes that a first batch shows."""
-    state = session.state
+    D, model = session.state.game.D, session.state.model()
     ((real, labels),) = reals_of_step(batches, 0, 1)
-    with torch.no_grad():
-        training = state.game.D.training
-        fake = state.game.draw(labels, len(real), generator_for(session.plan.device, 0))
-        state.game.D.eval()
-        for problem in check_first_batch(state.game.D, real, fake, labels):
-            session.journal.warn(0, problem)
-        state.game.D.train(training)
+    D.eval()  # a look must not move BatchNorm statistics
+    for problem in check_first_batch(D, real, model.draw(model.noise(range(len(real))), labels), labels):
+        session.journal.warn(0, problem)
+    D.train()
     save_sheet(session.folder.samples / "reals.png", real_sheet(session.store), source=session.facts["source"])
-    save_sheet(session.folder.samples / "fakes_init.png", fake_sheet(state.model()), images_seen=0)
+    save_sheet(session.folder.samples / "fakes_init.png", fake_sheet(model), images_seen=0)
 
 
 def sheet_times(session: Session) -> Callable[[float], bool]:
