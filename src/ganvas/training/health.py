@@ -46,8 +46,8 @@ def check_first_batch(D: nn.Module, real: Tensor, fake: Tensor, labels: Tensor |
     if fake.min() < -1.001 or fake.max() > 1.001:
         found.append(f"G's pictures reach from {fake.min():.2f} to {fake.max():.2f}: it should end in tanh")
     if real.shape == fake.shape:
-        # An untrained D may answer between 0 and 1 by chance; only a squeezed one still does for inputs a hundredfold.
-        answers = torch.cat([D(scale * images, labels) for scale in (1, 100) for images in (real, fake)])
+        # An untrained D may answer between 0 and 1 by chance; only a squeezed one still does a millionfold.
+        answers = torch.cat([D(scale * images, labels) for scale in (1, 1e6) for images in (real, fake)])
         squeezed = answers.min() >= 0 and answers.max() <= 1 and answers.std() > 0.01
         if squeezed or isinstance(list(D.modules())[-1], nn.Sigmoid):
             found.append("D answers between 0 and 1: it should give logits, without a sigmoid at its end")
