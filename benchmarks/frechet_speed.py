@@ -1,6 +1,6 @@
 """How much faster the Fréchet distance is than by scipy's matrix square root, and how well both agree.
 
-    python benchmarks/frechet_speed.py [--features 2048] [--samples 10000 1000] [--rounds 1]
+    python benchmarks/frechet_speed.py [--features 2048] [--samples 10000 1000] [--rounds 1] [--out FILE]
 
 With at least as many samples as features both sides start from the same means and covariances; with fewer,
 ours starts from the features, from which it never builds a covariance. Best of the rounds, interleaved.
@@ -9,8 +9,10 @@ ours starts from the features, from which it never builds a covariance. Best of 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import scipy.linalg
@@ -18,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from ganvas.evaluation.frechet import Statistics, frechet_distance, frechet_distance_of_features
+from ganvas.training.plan import versions
 
 Array = NDArray[np.float64]
 
@@ -56,8 +59,8 @@ def seconds(function: Callable[[], float]) -> tuple[float, float]:
     return time.perf_counter() - start, distance
 
 
-def compare(samples: int, size: int, rounds: int) -> str:
-    """One line: times, ratio, agreement."""
+def compare(samples: int, size: int, rounds: int) -> dict[str, float]:
+    """Times, ratio and agreement for one number of samples."""
     a, b = features(samples, size, 1), features(samples, size, 2)
     sums_a, sums_b = statistics_of(a), statistics_of(b)
     few = samples < size
@@ -69,11 +72,16 @@ def compare(samples: int, size: int, rounds: int) -> str:
         else:
             ours.append(seconds(lambda: by_ganvas(sums_a, sums_b)))
     (their_s, their_distance), (our_s, our_distance) = min(theirs), min(ours)
-    return (
-        f"{samples:6} samples: scipy sqrtm {their_s:.2f} s, ours {our_s:.2f} s, ratio {their_s / our_s:.1f}; "
-        f"distances {their_distance:.8f} and {our_distance:.8f}, "
-        f"relative difference {abs(our_distance / their_distance - 1):.1e}"
-    )
+    return {
+        "samples": samples,
+        "features": size,
+        "scipy_sqrtm_s": round(their_s, 2),
+        "ours_s": round(our_s, 3),
+        "ratio": round(their_s / our_s, 1),
+        "scipy_distance": their_distance,
+        "our_distance": our_distance,
+        "relative_difference": abs(our_distance / their_distance - 1),
+    }
 
 
 def main() -> None:
@@ -82,11 +90,18 @@ def main() -> None:
     parser.add_argument("--features", type=int, default=2048)
     parser.add_argument("--samples", type=int, nargs="+", default=[10_000, 1_000])
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     print(f"{torch.get_num_threads()} threads, {arguments.features} features, best of {arguments.rounds}")
     compare(64, 32, 1)  # the first call loads libraries
+    rows = []
     for samples in arguments.samples:
-        print(compare(samples, arguments.features, arguments.rounds), flush=True)
+        rows.append(compare(samples, arguments.features, arguments.rounds))
+        print(json.dumps(rows[-1]), flush=True)
+    if arguments.out:
+        facts = {"schema": 1, "threads": torch.get_num_threads(), "versions": versions(), "rows": rows}
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(json.dumps(facts, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.hashing import sha256_of
 from ganvas.images import Integers, enlarge, grid, to_pillow, to_rows_last
 from ganvas.networks.table import NETWORKS, build_generator
+from ganvas.seeds import choices, normals
 from ganvas.weights import load_weights, save_weights
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -111,17 +112,13 @@ class Model:
 
     def noise(self, seeds: Sequence[int]) -> Tensor:
         """One row per seed, each from a random stream of its own: [N, z_dim]."""
-        rows = [torch.randn(self.config.z_dim, generator=torch.Generator().manual_seed(s)) for s in seeds]
-        return torch.stack(rows).to(self.device)
+        return torch.from_numpy(normals(seeds, self.config.z_dim)).to(self.device)
 
     def labels_for(self, seeds: Sequence[int]) -> NDArray[np.int64] | None:
         """The label each seed draws from the training data's class shares: [N] int64, None if unconditional."""
         if not self.config.classes:
             return None
-        edges = np.cumsum(self.config.class_shares)
-        # A stream of its own per seed, apart from the noise's.
-        draws = [np.random.default_rng((seed, 1)).random() for seed in seeds]
-        return np.searchsorted(edges[:-1], draws, side="right").astype(np.int64)
+        return choices(seeds, self.config.class_shares)
 
     def class_index(self, class_name: str | int) -> int:
         """The number of a class given by name or number; raises UsageError with the names there are."""

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganvas.data.cache import sync_folder
 from ganvas.errors import GanvasError
 from ganvas.hashing import sha256_of
 from ganvas.training.run_folder import thousands, write_text_atomically
@@ -47,10 +48,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int = KEEP) -> P
         (partial / "MANIFEST.json").write_text(json.dumps({"schema": SCHEMA, "files": files}), encoding="utf-8")
         for path in partial.iterdir():
             _flush(path)
+        sync_folder(partial)
         if final.exists():  # the same moment, saved again
             shutil.rmtree(final)
         partial.rename(final)
-        _flush(folder)
+        sync_folder(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     write_text_atomically(folder / "latest", name)
@@ -141,9 +143,6 @@ def restore_optimizer(prefix: str, optimizer: torch.optim.Optimizer, tensors: Ma
             optimizer.state[parameter] = state
 
 
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _flush(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from torch import Tensor
 
 
@@ -64,17 +65,13 @@ class Journal:
         self.record("warning", images=images, message=message)
         self.say(f"warning: {message}")
 
-    def show(self, progress: float, images: int, images_per_s: float, words: str) -> None:
+    def show(self, progress: float, images: int, images_per_s: float, left_s: float, words: str) -> None:
         """The progress line: a bar on a terminal, a line at every twentieth of the run elsewhere."""
-        text = f"{images:>9,} images  {images_per_s:6,.0f}/s  {words}"
+        left = str(timedelta(seconds=round(left_s))).removeprefix("0:")
+        text = f"{images:>9,} images  {images_per_s:6,.0f}/s  {left} left  {words}"
         if self.console.is_terminal:
             if self._progress is None:
-                columns = (
-                    BarColumn(30),
-                    TextColumn("{task.percentage:3.0f}%"),
-                    TimeRemainingColumn(),
-                    TextColumn("{task.description}"),
-                )
+                columns = (BarColumn(30), TextColumn("{task.percentage:3.0f}%"), TextColumn("{task.description}"))
                 self._progress = Progress(*columns, console=self.console, transient=True)
                 self._progress.start()
                 self._task = self._progress.add_task(text, total=1.0)

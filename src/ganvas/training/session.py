@@ -127,7 +127,8 @@ def log(session: Session, averager: Averager, last: tuple[float, int]) -> tuple[
     journal.record("stats", images=state.images, step=state.step, seconds=seconds, images_per_s=rate, **stats, **lrs)
     if not is_finite(stats):
         raise diverged(session)
-    journal.show(progress, state.images, rate, in_words(stats, session.plan.settings.objective))
+    left_s = session.budget.elapsed_s * (1 - progress) / max(progress, 1e-6)
+    journal.show(progress, state.images, rate, left_s, in_words(stats, session.plan.settings.objective))
     return now, state.images
 
 
