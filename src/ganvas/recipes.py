@@ -157,8 +157,8 @@ def cells_for_few(*, size: tuple[int, int], pictures: int) -> tuple[Mapping[str,
     """
     if max(size) <= 32 or pictures >= FEW:
         return {}, ""
-    return {"augment": "colour,translation,cutout", "r1_gamma": 4.0}, (
-        f"with augmentation and --r1-gamma 4, since {pictures} pictures are few"
+    return {"augment": "colour,translation,cutout", "r1_gamma": 2.0}, (
+        f"with augmentation and --r1-gamma 2, since {pictures} pictures are few"
     )
 
 
