@@ -1,13 +1,11 @@
 """Settings are checked when they are built; recipes are rows of them; other trainers' flags are understood."""
 
 import pytest
-import torch
 
 from ganvas.errors import UsageError
 from ganvas.networks.table import check_size
-from ganvas.recipes import RECIPES, cells_for_few, choose_recipe, find_recipe
+from ganvas.recipes import RECIPES, choose_recipe, find_recipe
 from ganvas.settings import TrainSettings, build_settings
-from ganvas.training.plan import DataFacts, make_plan
 from ganvas.words import parse_seeds, translate
 
 
@@ -85,20 +83,6 @@ def test_the_choice_of_a_recipe_says_why():
         recipe, why = choose_recipe(size=size, pictures=60_000, device=device)
         assert recipe.name == name
         assert f"{size[0]}x{size[1]}" in why
-
-
-def test_few_larger_pictures_get_augmentation_unless_somebody_chose(tmp_path):
-    cells, why = cells_for_few(size=(64, 64), pictures=1688)
-    assert build_settings({**RECIPES["fast"].cells, **cells}).augment == ("colour", "translation", "cutout")
-    assert "1688 pictures are few" in why
-    assert cells_for_few(size=(28, 28), pictures=1688) == ({}, "")
-    assert cells_for_few(size=(64, 64), pictures=50_000) == ({}, "")
-
-    few = DataFacts(64, 64, 3, 8, 500, (), ())
-    cpu = torch.device("cpu")
-    assert make_plan(few, "photos", None, {}, cpu).settings.augment
-    assert make_plan(few, "photos", None, {"augment": "none", "r1_gamma": 0.5}, cpu).settings.augment == ()
-    assert make_plan(few, "photos", "fast", {}, cpu).settings.augment == ()
 
 
 @pytest.mark.parametrize("side", [4, 7, 8, 64, 65, 128, 129, 512])

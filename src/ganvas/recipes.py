@@ -8,8 +8,6 @@ from typing import Any
 
 from ganvas.errors import UsageError
 
-FEW = 10_000  # pictures
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -148,18 +146,6 @@ def find_recipe(name: str) -> Recipe:
     near = difflib.get_close_matches(known, RECIPES, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
     raise UsageError(f"there is no recipe '{name}': {hint}Known are {', '.join(RECIPES)}")
-
-
-def cells_for_few(*, size: tuple[int, int], pictures: int) -> tuple[Mapping[str, Any], str]:
-    """What the recipe `fast` gets besides, when nobody chose it and the pictures are few for their size, and why.
-
-    D soon knows a few thousand pictures by heart; augmentation inside D's call and a heavier R1 keep it honest.
-    """
-    if max(size) <= 32 or pictures >= FEW:
-        return {}, ""
-    return {"augment": "colour,translation,cutout", "r1_gamma": 2.0}, (
-        f"with augmentation and --r1-gamma 2, since {pictures} pictures are few"
-    )
 
 
 def choose_recipe(*, size: tuple[int, int], pictures: int, device: str) -> tuple[Recipe, str]:

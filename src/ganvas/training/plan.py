@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from ganvas.data.store import Store, StoreOptions, StorePlan
 from ganvas.errors import GanvasError, UsageError
 from ganvas.model import ModelConfig
 from ganvas.networks.table import check_size
-from ganvas.recipes import Recipe, cells_for_few, choose_recipe, find_recipe
+from ganvas.recipes import Recipe, choose_recipe, find_recipe
 from ganvas.settings import TrainSettings, build_settings
 from ganvas.training.budget import DEFAULT_MINUTES
 from ganvas.training.run_folder import write_text_atomically
@@ -93,19 +92,15 @@ def make_plan(
 ) -> Plan:
     """The recipe (the user's or the one chosen), its cells overridden by the user's words, and what G will draw."""
     size = (data.height, data.width)
-    more: Mapping[str, Any] = {}
     if recipe_name:
         recipe, why = find_recipe(recipe_name), "asked for"
     else:
         recipe, why = choose_recipe(size=size, pictures=data.train_count, device=device.type)
-        if recipe.name == "fast":
-            more, reason = cells_for_few(size=size, pictures=data.train_count)
-            why += f"; {reason}" if reason else ""
     cells = dict(overrides)
     if cells.get("minutes") is None and cells.get("images") is None:
         cells["minutes"] = DEFAULT_MINUTES
     resolved = {"resolution": size, "channels": data.channels, "labels": bool(data.class_names)}
-    settings = build_settings({**recipe.cells, **more, **cells, **resolved})
+    settings = build_settings({**recipe.cells, **cells, **resolved})
     check_size(settings.network, size)
     config = ModelConfig(
         network=settings.network,
