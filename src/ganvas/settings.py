@@ -21,6 +21,9 @@ from pydantic import (
 
 from ganvas.errors import UsageError
 
+# Where G's gradient on a fake is a finite multiple of D's: one backward pass through D can serve both turns.
+PROPORTIONAL = ("non_saturating", "relativistic")
+
 
 def parse_resolution(value: object) -> object:
     """`32` -> (32, 32); `48x64` -> (48, 64), height first; pairs pass through."""
@@ -151,7 +154,7 @@ class TrainSettings(BaseModel):
         return self
 
     def _check_simultaneous(self) -> None:
-        if self.objective not in ("non_saturating", "relativistic"):
+        if self.objective not in PROPORTIONAL:
             raise ValueError(
                 f"--turns simultaneous is exact only where G's gradient on a fake is a finite multiple of D's: "
                 f"non_saturating and relativistic, not {self.objective}. Use --turns alternating"

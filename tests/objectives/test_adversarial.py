@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from ganvas.objectives.adversarial import OBJECTIVES, PROPORTIONAL
+from ganvas.objectives.adversarial import OBJECTIVES
+from ganvas.settings import PROPORTIONAL
 
 ZERO = torch.zeros(3)
 

@@ -81,6 +81,3 @@ OBJECTIVES: dict[ObjectiveName, Objective] = {
     "hinge": Objective(hinge_d_loss, wasserstein_g_loss),
     "relativistic": Objective(relativistic_d_loss, relativistic_g_loss),
 }
-
-# Where G's gradient on a fake is a finite multiple of D's, one backward pass through D serves both (see the game).
-PROPORTIONAL: frozenset[ObjectiveName] = frozenset({"non_saturating", "relativistic"})
