@@ -2,6 +2,7 @@
 
     python benchmarks/train_speed.py --out benchmarks/results/train_speed.json
 
+With GANVAS_BENCHMARK_SAME_ALLOCATOR=1 the textbook also keeps freed memory, so that the step alone is compared.
 Ours includes what `ganvas train` does at every step: batches from a mapped store, conversion, average, statistics.
 `--loop` measures the rest: the share of a real run's training time that is not the game's own step.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -82,11 +84,9 @@ def work(name: str, side: str, folder: Path) -> None:
     """A process of its own for each side, as users have it: seconds of as many steps as each line of stdin asks."""
     resolution, channels, overrides = CASES[name]
     pictures = store_of(folder, resolution, channels)
-    if side == "ours":
+    if side == "ours" or "GANVAS_BENCHMARK_SAME_ALLOCATOR" in os.environ:
         keep_freed_memory()  # as `ganvas train` does
-        step = ours(pictures, overrides)
-    else:
-        step = plain(pictures, norm="d_norm" not in overrides)
+    step = ours(pictures, overrides) if side == "ours" else plain(pictures, norm="d_norm" not in overrides)
     for line in sys.stdin:
         if line.strip() == "flop":
             print(gflop_per_step(step), flush=True)

@@ -43,3 +43,4 @@ def test_only_what_ended_processes_left_is_swept(tmp_path):
 
 def test_sweeping_a_folder_that_is_not_there_is_nothing(tmp_path):
     sweep(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
