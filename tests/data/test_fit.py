@@ -15,7 +15,7 @@ WHITE = (255, 255, 255)
 def fitted(picture, height=4, width=6, channels=3, bits=8, matte=WHITE):
     """The fitted picture and what was done to it."""
     done: Counter[str] = Counter()
-    pixels = fit(np.asarray(picture), Target(height, width, channels, bits, matte), done)
+    (pixels,) = fit(np.asarray(picture), Target(height, width, channels, bits, matte), done)
     assert pixels.shape == (channels, height, width)
     assert pixels.dtype == (np.uint8 if bits == 8 else np.uint16)
     return pixels, set(done)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from ganvas.data.contract import SourceDefaults
 from ganvas.data.decode import Header, PictureError
 from ganvas.data.plan import SURVEYED, StoreOptions, plan_store
 from ganvas.errors import GanvasError, UsageError
 
 
-class Headers:
+class Headers(SourceDefaults):
     """A source that has headers only: reading a picture would be an AttributeError."""
 
     name, labels, class_names, labels_note, notes, fingerprint = "set", None, (), "unlabelled", (), "0" * 64

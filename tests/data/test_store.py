@@ -18,6 +18,8 @@ from ganvas.data.sources import open_source
 from ganvas.data.store import (
     MIN_PICTURES,
     StoreOptions,
+    _lock,
+    check_shards,
     clear_stores,
     list_stores,
     open_store,
@@ -27,6 +29,16 @@ from ganvas.data.store import (
 from ganvas.errors import GanvasError
 
 PLAIN = StoreOptions()
+
+
+def interrupt_at(place: int):
+    """A progress that is as if Ctrl-C was pressed at the picture `place`."""
+
+    def progress(done: int, total: int) -> None:
+        if done == place:
+            raise KeyboardInterrupt
+
+    return progress
 
 
 @pytest.fixture
@@ -79,7 +91,7 @@ def test_the_plan_says_what_the_store_then_is(labelled):
 
 def test_nothing_is_decoded_again_while_nothing_changed(labelled, monkeypatch):
     first = open_store(open_source(labelled), PLAIN)
-    monkeypatch.setattr(store_writer, "fit", None)  # decoding would fail now
+    monkeypatch.setattr(store_writer, "_fitted", None)  # decoding would fail now
     again = open_store(open_source(labelled), PLAIN)
     assert (again.path, again.fingerprint) == (first.path, first.fingerprint)
     np.testing.assert_array_equal(again.images, first.images)
@@ -164,7 +176,7 @@ def test_sixteen_bit_pictures_make_a_sixteen_bit_store(tmp_path):
     assert store.images[:, 0, 0, 0].tolist() == [0, 9000, 18000, 27000, 36000, 45000, 54000, 63000]
 
 
-def test_order_does_not_depend_on_which_thread_is_done_first(tmp_path, make_pictures):
+def test_order_does_not_depend_on_which_process_is_done_first(tmp_path, make_pictures):
     make_pictures(tmp_path / "set", 256)
     store = open_store(open_source(tmp_path / "set"), PLAIN)
     assert store.images[:, 0, 0, 0].tolist() == list(range(256))
@@ -180,7 +192,8 @@ def test_progress_counts_to_the_end_and_never_back(labelled):
 def test_the_manifest_holds_the_hash_of_the_pictures(labelled):
     store = open_store(open_source(labelled), PLAIN)
     manifest = json.loads((store.path / "manifest.json").read_bytes())
-    assert manifest["images_sha256"] == hashlib.sha256((store.path / "images.bin").read_bytes()).hexdigest()
+    assert manifest["shards_sha256"] == [hashlib.sha256((store.path / "images.bin").read_bytes()).hexdigest()]
+    assert manifest["class_counts"] == {"train": {"cat": 10, "dog": 6}, "held_out": {"cat": 0, "dog": 2}}
     assert manifest["shape"] == [18, 3, 16, 16]
     assert manifest["dtype"] == "|u1"
 
@@ -205,21 +218,85 @@ def test_a_damaged_store_is_written_again(labelled, file):
     assert len(os.listdir(store.path.parent)) == 1
 
 
-def test_a_kill_leaves_no_half_store_and_the_next_run_sweeps_up(labelled, cache):
-    code = (
-        "import os, signal, sys\n"
-        "from ganvas.data.sources import open_source\n"
-        "from ganvas.data.store import StoreOptions, open_store\n"
-        "kill = lambda done, total: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "open_store(open_source(sys.argv[1]), StoreOptions(), progress=kill)\n"
-    )
-    killed = subprocess.run([sys.executable, "-c", code, str(labelled)], check=False)
+KILLED = """
+import os, signal, sys
+from ganvas.data import store_writer
+from ganvas.data.sources import open_source
+from ganvas.data.store import StoreOptions, open_store
+
+store_writer._SAFE_EVERY_BYTES = 10 * 16 * 16 * 3  # ten pictures
+store_writer.SHARD_BYTES = 4 * 16 * 16 * 3  # four
+kill = lambda done, total: done == int(sys.argv[2]) and os.kill(os.getpid(), signal.SIGKILL)
+open_store(open_source(sys.argv[1]), StoreOptions(), progress=kill)
+"""
+
+
+@pytest.mark.parametrize(("killed_at", "safe"), [(1, 0), (10, 0), (11, 11), (15, 11), (18, 11)])
+def test_a_kill_leaves_no_half_store_and_the_next_run_goes_on_from_there(labelled, cache, monkeypatch, killed_at, safe):
+    monkeypatch.setattr(store_writer, "SHARD_BYTES", 4 * 16 * 16 * 3)
+    broken = labelled / "train" / "cat" / "3.png"
+    broken.write_bytes(b"not a picture")
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(labelled), str(killed_at)], check=False)
     assert killed.returncode == -signal.SIGKILL
     (half,) = os.listdir(cache / "stores")
-    assert ".tmp-" in half
+    assert half.endswith(".partial")
     assert list_stores() == []
-    store = open_store(open_source(labelled), PLAIN)
+    seen: list[int] = []
+    store = open_store(open_source(labelled), PLAIN, progress=lambda done, total: seen.append(done))
+    assert seen == list(range(safe + 1, 19))  # the eleventh looked at is the tenth kept
     assert os.listdir(cache / "stores") == [store.path.name]
+    assert sorted(os.listdir(store.path)) == ["images.bin", "labels.npy", "manifest.json", "names.json"]
+    assert store.skipped == (("train/cat/3.png", "not a picture"),)
+    whole = open_store(open_source(labelled), PLAIN, location=cache / "whole")
+    np.testing.assert_array_equal(store.images, whole.images)
+    assert store.fingerprint == whole.fingerprint
+    check_shards(store.path)
+
+
+def test_a_journal_cut_off_in_a_line_costs_only_that_line(labelled, cache, monkeypatch):
+    monkeypatch.setattr(store_writer, "_SAFE_EVERY_BYTES", 4 * 16 * 16 * 3)
+    with pytest.raises(KeyboardInterrupt):
+        open_store(open_source(labelled), PLAIN, progress=interrupt_at(13))
+    (partial,) = (cache / "stores").iterdir()
+    journal = partial / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-2])
+    seen: list[int] = []
+    store = open_store(open_source(labelled), PLAIN, progress=lambda done, total: seen.append(done))
+    assert seen[0] == 9
+    assert store.images[:10, 0, 0, 0].tolist() == list(range(10))
+
+
+def test_pictures_that_the_disk_lost_are_decoded_again(labelled, cache, monkeypatch):
+    monkeypatch.setattr(store_writer, "_SAFE_EVERY_BYTES", 4 * 16 * 16 * 3)
+    with pytest.raises(KeyboardInterrupt):
+        open_store(open_source(labelled), PLAIN, progress=interrupt_at(13))
+    (partial,) = (cache / "stores").iterdir()
+    os.truncate(partial / "images.bin", 5 * 16 * 16 * 3)
+    store = open_store(open_source(labelled), PLAIN)
+    assert store.images[:10, 0, 0, 0].tolist() == list(range(10))
+
+
+def test_two_processes_that_want_the_same_store_write_it_once(labelled, cache):
+    code = (
+        "import sys\n"
+        "from ganvas.data.sources import open_source\n"
+        "from ganvas.data.store import StoreOptions, open_store\n"
+        "seen = []\n"
+        "open_store(open_source(sys.argv[1]), StoreOptions(), progress=lambda done, total: seen.append(done))\n"
+        "print(len(seen))\n"
+    )
+    command = [sys.executable, "-c", code, str(labelled)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert sorted(int(one.communicate()[0]) for one in both) == [0, 18]
+
+
+def test_a_damaged_shard_is_found(labelled):
+    store = open_store(open_source(labelled), PLAIN)
+    check_shards(store.path)
+    with (store.path / "images.bin").open("r+b") as file:
+        file.write(b"\xff")
+    with pytest.raises(GanvasError, match=r"shard 0 of .* is damaged"):
+        check_shards(store.path)
 
 
 def test_a_store_is_whole_before_it_gets_its_name(labelled, monkeypatch):
@@ -234,24 +311,26 @@ def test_a_store_is_whole_before_it_gets_its_name(labelled, monkeypatch):
     assert seen == [(["images.bin", "labels.npy", "manifest.json", "names.json"], False)]
 
 
-def test_a_full_disk_leaves_nothing_and_says_what_to_do(labelled, cache, monkeypatch):
+def test_a_full_disk_says_what_to_do(labelled, cache, monkeypatch):
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store_writer, "_sync", full)
-    with pytest.raises(GanvasError, match=r"cannot be written to .* \(No space left on device\): make room"):
-        open_store(open_source(labelled), PLAIN)
-    assert os.listdir(cache / "stores") == []
+    with monkeypatch.context() as patch:
+        patch.setattr(store_writer, "_sync", full)
+        with pytest.raises(GanvasError, match=r"cannot be written to .* \(No space left on device\): make room"):
+            open_store(open_source(labelled), PLAIN)
+    assert list_stores() == []
+    assert open_store(open_source(labelled), PLAIN).train_count == 16
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_an_interrupt_leaves_nothing(labelled, cache, error):
+def test_an_interrupt_leaves_no_store(labelled, error):
     def stop(done: int, total: int) -> None:
         raise error
 
     with pytest.raises(error):
         open_store(open_source(labelled), PLAIN, progress=stop)
-    assert os.listdir(cache / "stores") == []
+    assert list_stores() == []
 
 
 def test_a_location_gets_exactly_that_folder_and_the_cache_nothing(labelled, tmp_path, cache):
@@ -289,12 +368,15 @@ def test_stores_are_listed_and_cleared(labelled):
     infos = list_stores()
     assert sorted(info.count for info in infos) == [18, 18]
     assert {info.source_name for info in infos} == {str(labelled)}
-    being_written = store.path.with_name(f"other.tmp-{os.getpid()}")
+    being_written = store.path.with_name("other.partial")
     being_written.mkdir()
-    count, freed = clear_stores()
+    with _lock(store.path.with_name("other")):
+        count, freed = clear_stores()
     assert being_written.exists()
     assert count == 2
     assert freed == sum(info.nbytes for info in infos) > 18 * 4 * 256
+    assert clear_stores() == (1, 0)
+    assert not being_written.exists()
     assert not store.path.exists()
     assert list_stores() == []
 

@@ -22,6 +22,11 @@ def stores_folder() -> Path:
     return cache_folder() / "stores"
 
 
+def locks_folder() -> Path:
+    """The folder of the locks that keep two processes from preparing the same pictures."""
+    return cache_folder() / "locks"
+
+
 def downloads_folder(name: str) -> Path:
     """The folder that holds the downloaded files of the built-in source `name`."""
     return cache_folder() / "downloads" / name

@@ -11,28 +11,30 @@
 | several frames                         | the first one                                               |
 | floating point                         | refused: nothing says which value is white                  |
 
-The EXIF orientation is applied. A size beyond `LARGEST_PIXELS` is refused from the header, before any pixel
-is read.
+The EXIF orientation is applied. HEIC is read where pillow-heif is installed. A size beyond `LARGEST_PIXELS` is
+refused from the header, before any pixel is read.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from ganvas.errors import GanvasError
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+_AVIF = bool(features.check("avif"))
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", *(("AVIF",) if _AVIF else ()))
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
-    | {".ppm", ".pgm", ".pbm", ".pnm"}
+    | {".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".heic", ".heif"}
+    | ({".avif"} if _AVIF else set())
 )
 LARGEST_PIXELS = 100_000_000
 
@@ -50,6 +52,7 @@ _DAMAGE = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
+_HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
 _ORIENTATION_TAG = 0x0112
 _TURNS = {  # EXIF orientation -> what makes the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -92,24 +95,67 @@ def read_header(file: IO[bytes], name: str) -> Header:
         return Header(width, height, channels, bits, _is_animated(image))
 
 
+@dataclass(frozen=True)
+class Upright:
+    """A decoded picture that Pillow still holds: 8 bits, mode L, LA, RGB or RGBA.
+
+    height and width are those it has, not rounded: a JPEG decoded at a quarter of 481 pixels is 120.25 wide, in 121
+    columns. channels: those of the file, where brightness alone was decoded.
+    """
+
+    image: Image.Image
+    height: float
+    width: float
+    channels: int
+
+
 def decode(file: IO[bytes], name: str) -> Pixels:
     """The pixels of the opened `file`, upright: [H, W, C] uint8 or uint16, C of 1 to 4; or PictureError."""
+    return _pixels(decode_upright(file, name))
+
+
+def decode_upright(
+    file: IO[bytes], name: str, at_least: tuple[int, int] | None = None, grey: bool = False
+) -> Upright | NDArray[np.uint16]:
+    """As `decode`, but left with Pillow if it has 8 bits; [H, W, 1] if it has 16. Raises PictureError.
+
+    A JPEG is decoded at 1/2, 1/4 or 1/8 of its size, which is faster, if both sides stay `at_least` (height, width);
+    and to its brightness alone if only `grey` is wanted.
+    """
     with _open(file, name) as image:
         channels, bits = _channels_and_bits(image, name)
         try:
+            orientation = _orientation(image)
+            width, height = map(float, image.size)
+            if at_least is not None and image.format == "JPEG":
+                wanted = at_least if orientation >= 5 else at_least[::-1]
+                drafted = image.draft("L" if grey and channels == 3 else None, wanted)
+                if drafted is not None:
+                    width, height = drafted[1][2:]
             image.load()
-            turn = _TURNS.get(_orientation(image))
+            turn = _TURNS.get(orientation)
             if bits == 16:
-                pixels = _deep_grey(image, name)
-            else:
-                mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
-                pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+                levels = _deep_grey(image, name)[..., None]
+                return levels if turn is None else cast(NDArray[np.uint16], _turned(levels, turn))
+            mode = "L" if image.mode == "L" and channels != 2 else {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
+            upright = image if image.mode == mode else image.convert(mode)
+            if turn is not None:
+                upright = upright.transpose(turn)
         except PictureError:
             raise
         except _DAMAGE as error:
             raise PictureError(name, _reason(error)) from error
-    pixels = pixels.reshape(*pixels.shape[:2], channels)
-    return pixels if turn is None else _turned(pixels, turn)
+    if orientation >= 5:
+        width, height = height, width
+    return Upright(upright, height, width, channels)
+
+
+def _pixels(decoded: Upright | NDArray[np.uint16]) -> Pixels:
+    """[H, W, C], as arrays have it."""
+    if not isinstance(decoded, Upright):
+        return decoded
+    pixels = np.asarray(decoded.image)
+    return pixels.reshape(*pixels.shape[:2], -1)
 
 
 def _open(file: IO[bytes], name: str) -> Image.Image:
@@ -117,7 +163,9 @@ def _open(file: IO[bytes], name: str) -> Image.Image:
         raise PictureError(name, "empty file")
     file.seek(0)
     try:
-        image = Image.open(file, formats=FORMATS)
+        image = _identified(file, name)
+    except PictureError:
+        raise
     except Image.DecompressionBombError as error:
         raise PictureError(name, _too_large(*_declared_size(file))) from error
     except _DAMAGE as error:
@@ -128,6 +176,23 @@ def _open(file: IO[bytes], name: str) -> Image.Image:
     if width * height > LARGEST_PIXELS:
         raise PictureError(name, _too_large(width, height))
     return image
+
+
+def _identified(file: IO[bytes], name: str) -> Image.Image:
+    """The picture by its content, whatever its name says: HEIC is often renamed to .jpg, and JPEG to .heic."""
+    try:
+        return Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError:
+        file.seek(0)
+        start = file.read(12)
+        if start[4:8] != b"ftyp" or start[8:12] not in _HEIC_BRANDS:
+            raise
+    try:  # looked for only when such a picture is met
+        import pillow_heif  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ImportError as error:
+        raise PictureError(name, 'HEIC, which needs pillow-heif: pip install "ganvas[heic]"') from error
+    pillow_heif.register_heif_opener()
+    return Image.open(file, formats=("HEIF",))
 
 
 def _declared_size(file: IO[bytes]) -> tuple[int, int]:

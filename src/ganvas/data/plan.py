@@ -4,42 +4,31 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ganvas.data.decode import Header, PictureError
-from ganvas.data.fit import Target, aspect_differs
+from ganvas.data.fit import MIN_SIDE, FitMode, Target, aspect_differs, patch_count, too_small
+from ganvas.data.options import StoreOptions
+from ganvas.data.pairs import PairSource
 from ganvas.errors import GanvasError, UsageError
 
 if TYPE_CHECKING:
-    from ganvas.data.sources import Source
+    from ganvas.data.contract import Source
 
 SURVEYED = 1000
 MIN_PICTURES = 8
-MIN_SIDE = 4
 SQUARES = (16, 32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
-class StoreOptions:
-    """What the user asks of a store; None leaves the choice to the survey.
-
-    resolution: (height, width) in pixels. largest: the longest side chosen without it. channels: 1 or 3.
-    labels: True requires them, False drops them. matte: the RGB, 0 to 255, under transparent pixels.
-    """
-
-    resolution: tuple[int, int] | None = None
-    largest: int = 64
-    channels: int | None = None
-    labels: bool | None = None
-    matte: tuple[int, int, int] = (255, 255, 255)
-
-
-@dataclass(frozen=True)
 class StorePlan:
-    """What would be written: `count` pictures, less `skipped` (name, reason), as far as surveyed."""
+    """What would be written: `count` pictures, less `skipped` (name, reason), as far as surveyed.
+
+    sides: of pairs the channels of A and B; `channels` is their sum. With patches the counts are estimates.
+    """
 
     height: int
     width: int
@@ -53,11 +42,13 @@ class StorePlan:
     surveyed: int
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    fit: FitMode = "crop"
+    sides: tuple[int, ...] = ()
 
     @property
     def target(self) -> Target:
         """What every picture is fitted to."""
-        return Target(self.height, self.width, self.channels, self.bits, self.matte)
+        return Target(self.height, self.width, self.channels, self.bits, self.matte, self.fit, self.sides)
 
     @property
     def nbytes(self) -> int:
@@ -71,18 +62,19 @@ def plan_store(source: Source, options: StoreOptions) -> StorePlan:
     Raises UsageError for options that cannot be, GanvasError if no picture can be used.
     """
     _check(source, options)
-    headers, skipped = _survey(source)
-    if not headers:
+    surveyed, skipped = _survey(source)
+    if not surveyed:
         raise GanvasError(f"{source.name} has no picture that can be used: {reasons(skipped)}")
-    height, width = options.resolution or _chosen_size(source, headers, options.largest)
-    grey_matte = len(set(options.matte)) == 1
-    grey = all(header.channels == 1 or (header.channels == 2 and grey_matte) for header in headers)
+    headers = [each[0] for each in surveyed]
+    height, width = options.resolution or _chosen_size(source, headers, options)
+    each_side = tuple(_channels([each[i] for each in surveyed], options) for i in range(len(surveyed[0])))
+    sides = each_side if len(each_side) > 1 else ()
     held_out = int(np.count_nonzero(source.held_out))
-    return StorePlan(
+    plan = StorePlan(
         height=height,
         width=width,
-        channels=options.channels or (1 if grey else 3),
-        bits=16 if all(header.bits == 16 for header in headers) else 8,
+        channels=sum(each_side),
+        bits=16 if all(header.bits == 16 for each in surveyed for header in each) else 8,
         matte=options.matte,
         labelled=options.labels is not False and bool(source.class_names),
         count=len(source.names),
@@ -90,15 +82,18 @@ def plan_store(source: Source, options: StoreOptions) -> StorePlan:
         held_out_count=held_out,
         surveyed=len(headers) + len(skipped),
         skipped=tuple(skipped),
-        notes=_notes(headers, height, width),
+        notes=_notes(headers, height, width, options.fit),
+        fit=options.fit,
+        sides=sides,
     )
+    return _with_patches(plan, headers) if options.fit == "patch" else plan
 
 
-def too_small(height: int, width: int) -> str | None:
-    """Why a picture of this size is passed over, or None."""
-    if min(height, width) >= MIN_SIDE:
-        return None
-    return f"{width}x{height} pixels: smaller than the least side of {MIN_SIDE}"
+def _with_patches(plan: StorePlan, headers: list[Header]) -> StorePlan:
+    """The plan with its counts times the patches that a picture gives on average."""
+    each = sum(patch_count(header.height, header.width, plan.target) for header in headers) / len(headers)
+    train, held_out = round(plan.train_count * each), round(plan.held_out_count * each)
+    return replace(plan, count=train + held_out, train_count=train, held_out_count=held_out)
 
 
 def reasons(skipped: list[tuple[str, str]], most: int = 5) -> str:
@@ -113,36 +108,49 @@ def _check(source: Source, options: StoreOptions) -> None:
         raise UsageError(f"resolution {height}x{width} is too small: both sides must be at least {MIN_SIDE}")
     if options.largest < MIN_SIDE:
         raise UsageError(f"largest side {options.largest} is too small: it must be at least {MIN_SIDE}")
-    if options.channels not in (None, 1, 3):
-        raise UsageError(f"channels {options.channels} cannot be: choose 1 (grey) or 3 (RGB)")
+    if options.channels not in (None, 1, 3, 4):
+        raise UsageError(f"channels {options.channels} cannot be: choose 1 (grey), 3 (RGB) or 4 (RGB and alpha)")
+    if options.fit not in ("crop", "pad", "squash", "patch"):
+        raise UsageError(f"fit {options.fit!r} cannot be: choose crop, pad, squash or patch")
     if len(options.matte) != 3 or not all(0 <= level <= 255 for level in options.matte):
         raise UsageError(f"matte {options.matte} is not a colour: give red, green and blue from 0 to 255")
     if options.labels and not source.class_names:
         raise UsageError(f"{source.name} has no labels ({source.labels_note}): leave out --labels or add class folders")
 
 
-def _survey(source: Source) -> tuple[list[Header], list[tuple[str, str]]]:
-    headers, skipped = [], []
+def _survey(source: Source) -> tuple[list[tuple[Header, ...]], list[tuple[str, str]]]:
+    """The headers of evenly spread pictures (of both sides of pairs), and what cannot be used."""
+    found: list[tuple[Header, ...]] = []
+    skipped: list[tuple[str, str]] = []
     count = len(source.names)
     for index in np.linspace(0, count - 1, min(count, SURVEYED)).astype(int).tolist():
         try:
-            header = source.header(index)
+            each: tuple[Header, ...] = (
+                source.headers(index) if isinstance(source, PairSource) else (source.header(index),)
+            )
         except PictureError as error:
             skipped.append((error.name, error.reason))
             continue
-        small = too_small(header.height, header.width)
+        small = next((why for header in each if (why := too_small(header.height, header.width))), None)
         if small:
             skipped.append((source.names[index], small))
         else:
-            headers.append(header)
-    return headers, skipped
+            found.append(each)
+    return found, skipped
 
 
-def _chosen_size(source: Source, headers: list[Header], largest: int) -> tuple[int, int]:
+def _channels(headers: list[Header], options: StoreOptions) -> int:
+    """What the user asked for, or grey where nothing has colour, or RGB."""
+    grey_matte = len(set(options.matte)) == 1
+    grey = all(header.channels == 1 or (header.channels == 2 and grey_matte) for header in headers)
+    return options.channels or (1 if grey else 3)
+
+
+def _chosen_size(source: Source, headers: list[Header], options: StoreOptions) -> tuple[int, int]:
     """(height, width): the source's own wish; the size all share if small enough; else a square for most."""
-    wish: tuple[int, int] | None = getattr(source, "default_resolution", None)
-    if wish is not None:
-        return wish
+    largest = options.largest
+    if source.default_resolution is not None:
+        return source.default_resolution
     sizes = {(header.height, header.width) for header in headers}
     if len(sizes) == 1 and max(max(sizes)) <= largest:
         return sizes.pop()
@@ -151,8 +159,17 @@ def _chosen_size(source: Source, headers: list[Header], largest: int) -> tuple[i
     return square, square
 
 
-def _notes(headers: list[Header], height: int, width: int) -> tuple[str, ...]:
+_OTHER_ASPECT = {"crop": "their edges are cut off", "pad": "bars are added", "squash": "they are stretched"}
+
+
+def _notes(headers: list[Header], height: int, width: int, fit: FitMode) -> tuple[str, ...]:
     notes = []
+    if fit == "patch":
+        notes.append(f"pictures are cut into patches of {width}x{height} pixels, not scaled")
+        smaller = sum(header.height < height or header.width < width for header in headers)
+        if smaller:
+            notes.append(f"{smaller} of {len(headers)} pictures looked at are smaller than a patch: they are enlarged")
+        return (*notes, *_animated(headers))
     sizes = Counter((header.height, header.width) for header in headers)
     if len(sizes) == 1 and (own := next(iter(sizes))) != (height, width):
         what = "enlarged (bicubic)" if max(height / own[0], width / own[1]) > 1 else "shrunk (Lanczos)"
@@ -160,10 +177,14 @@ def _notes(headers: list[Header], height: int, width: int) -> tuple[str, ...]:
     elif len(sizes) > 1:
         least, most = min(map(min, sizes)), max(map(max, sizes))
         notes.append(f"pictures of {len(sizes)} sizes, sides {least} to {most}, made {width}x{height}")
-    cropped = sum(aspect_differs(header.height, header.width, height, width) for header in headers)
-    if cropped:
-        notes.append(f"{cropped} of {len(headers)} pictures looked at have another aspect: their edges are cut off")
+    other = sum(aspect_differs(header.height, header.width, height, width) for header in headers)
+    if other:
+        notes.append(f"{other} of {len(headers)} pictures looked at have another aspect: {_OTHER_ASPECT[fit]}")
+    return (*notes, *_animated(headers))
+
+
+def _animated(headers: list[Header]) -> list[str]:
     animated = sum(header.animated for header in headers)
-    if animated:
-        notes.append(f"{animated} of {len(headers)} pictures looked at have several frames: the first one is used")
-    return tuple(notes)
+    if not animated:
+        return []
+    return [f"{animated} of {len(headers)} pictures looked at have several frames: the first one is used"]
