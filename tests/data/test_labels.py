@@ -10,6 +10,7 @@ import pytest
 from ganvas.data.labels import (
     labels_from_dataset_json,
     labels_from_folders,
+    labels_from_texts,
     labels_from_values,
     natural_sorted,
     read_layout,
@@ -60,11 +61,26 @@ def test_split_folders_are_stripped_and_tell_what_is_held_out():
     assert labelling.labels.tolist() == [0] * 5 + [1] * 5 + [0] * 5 + [1] * 5
 
 
-def test_the_two_sides_of_an_unpaired_set_are_splits_not_classes():
-    layout = read_layout([*paths("trainA/"), *paths("trainB/"), *paths("testA/"), *paths("testB/")])
-    assert layout.held_out.tolist() == [False] * 10 + [True] * 10
+def test_the_domains_of_an_unpaired_set_are_classes():
+    layout = read_layout([*paths("set/trainA/"), *paths("set/trainB/"), *paths("set/testa/"), *paths("set/testB/", 1)])
+    assert layout.held_out.tolist() == [False] * 10 + [True] * 6
+    labelling = labels_from_folders(layout)
+    assert labelling.class_names == ("A", "B")
+    assert labelling.labels.tolist() == [0] * 5 + [1] * 5 + [0] * 5 + [1]
+    assert labelling.note == "2 classes from folders trainA and trainB"
+
+
+def test_folders_a_and_b_alone_are_domains_and_nothing_is_held_out():
+    layout = read_layout([*paths("A/"), *paths("B/deeper/")])
+    assert not layout.held_out.any()
+    assert labels_from_folders(layout).labels.tolist() == [0] * 5 + [1] * 5
+    assert labels_from_folders(layout).note == "2 classes from folders A and B"
+
+
+def test_one_domain_alone_is_no_class_but_its_test_pictures_are_held_out():
+    layout = read_layout([*paths("trainA/"), *paths("valA/")])
+    assert layout.held_out.tolist() == [False] * 5 + [True] * 5
     assert labels_from_folders(layout).note == "unlabelled: no class folders"
-    assert found([*paths("A/"), *paths("B/")]).note == "unlabelled: no class folders"
 
 
 def test_an_alphabet_of_class_folders_is_not_taken_for_the_sides_a_and_b():
@@ -144,9 +160,16 @@ def test_a_wrong_dataset_json_is_refused_by_its_name(content, message):
     assert str(error.value).startswith("dataset.json of set")
 
 
-def test_broken_json_is_refused():
+@pytest.mark.parametrize("text", [b"{", b"\xff\xfe", b"[" * 100_000], ids=["cut off", "not UTF-8", "nested too deep"])
+def test_broken_json_is_refused(text):
     with pytest.raises(GanvasError, match="is not as expected"):
-        labels_from_dataset_json(b"{", ["a.png"], "dataset.json")
+        labels_from_dataset_json(text, ["a.png"], "dataset.json")
+
+
+def test_what_a_message_shows_of_dataset_json_can_always_be_written():
+    with pytest.raises(GanvasError, match=r"names gone\?\.png") as error:
+        labels_from_dataset_json(b'{"labels": [["gone\\ud800.png", 0]]}', ["a.png"], "dataset.json")
+    assert str(error.value).isascii()
 
 
 def test_whole_numbers_with_gaps_become_classes_named_after_them():
@@ -183,3 +206,19 @@ def test_one_class_is_no_label():
 def test_labels_that_are_none_are_refused(values, class_names, message):
     with pytest.raises(GanvasError, match=message):
         labels_from_values(values, class_names, "the arrays")
+
+
+def test_whole_numbers_in_text_sort_by_size_and_may_be_called_by_names():
+    labelling = labels_from_texts(["10", "-1", "9.0", "9"], {"10": "cat", "9": "dog"}, "the table")
+    assert labelling.class_names == ("-1", "dog", "cat")
+    assert labelling.labels.tolist() == [2, 0, 1, 1]
+    assert labelling.note == "3 classes from the table"
+
+
+def test_numbers_with_leading_zeros_are_names():
+    assert labels_from_texts(["10", "02", "2"], {}, "the table").class_names == ("02", "2", "10")
+
+
+def test_two_classes_of_one_name_are_refused():
+    with pytest.raises(GanvasError, match="the table calls the classes 1 and 2 all cat: give each a name of its own"):
+        labels_from_texts(["0", "1", "2"], {"0": "dog", "1": "cat", "2": "cat"}, "the table")

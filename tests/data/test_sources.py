@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 
 import numpy as np
@@ -129,7 +130,7 @@ def test_a_builtin_name_is_not_shadowed_by_a_folder_but_a_path_to_it_is(tmp_path
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("digts", ["digts is not there", "digits, mnist, fashion-mnist, cifar10", "did you mean digits?"]),
+        ("digts", ["digts is not there", ".zip", "mnist, fashion-mnist, cifar10", "did you mean digits?"]),
         ("nowhere/photos", ["nowhere/photos is not there"]),
     ],
 )
@@ -179,9 +180,29 @@ def test_an_encrypted_zip_is_refused(make_zip, png):
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
+    (tmp_path / "notes.md").write_text("words")
+    with pytest.raises(GanvasError, match=r"notes\.md is not a source of pictures: expected a folder"):
+        open_source(tmp_path / "notes.md")
+
+
+def test_a_text_file_is_a_list_of_pictures_and_refused_if_none_of_them_is_there(tmp_path, make_pictures):
+    make_pictures(tmp_path / "set", 2)
+    (tmp_path / "list.txt").write_text("set/1.png\nset/0.png\n")
+    assert list(open_source(tmp_path / "list.txt").names) == ["set/1.png", "set/0.png"]
     (tmp_path / "notes.txt").write_text("words")
-    with pytest.raises(GanvasError, match=r"notes\.txt is not a source of pictures: expected a folder"):
+    with pytest.raises(GanvasError, match=r"no path in .*notes\.txt is there \(the first of 1 is words\)"):
         open_source(tmp_path / "notes.txt")
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz"])
+def test_a_tar_opens_as_the_folder_it_was_made_from(tmp_path, make_pictures, suffix):
+    make_pictures(tmp_path / "set" / "cat", 5)
+    make_pictures(tmp_path / "set" / "dog", 5)
+    with tarfile.open(tmp_path / f"set.{suffix}", "w:gz" if suffix == "tar.gz" else "w") as archive:
+        archive.add(tmp_path / "set", "set")
+    source = open_source(tmp_path / f"set.{suffix}")
+    assert sorted(source.names) == [f"set/{name}" for name in open_source(tmp_path / "set").names]
+    assert source.class_names == ("cat", "dog")
 
 
 def test_sources_and_stores_do_not_import_torch():

@@ -1,170 +1,158 @@
-"""Pictures as files: in a folder with all its sub-folders, or in a ZIP that is read member by member."""
+"""Pictures as files: in a folder with all its sub-folders, or wherever a list of paths says."""
 
 from __future__ import annotations
 
-import hashlib
-import lzma
 import os
-import zipfile
-import zlib
-from collections import Counter
+import stat
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import IO
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ganvas.data import labels as labelling
-from ganvas.data.decode import SUFFIXES, Header, PictureError, Pixels, decode, read_header
+from ganvas.data.decode import PictureError
+from ganvas.data.listing import (
+    FIRST_BYTES,
+    Listing,
+    PictureFiles,
+    check_size,
+    counted,
+    fingerprint,
+    list_pictures,
+    no_pictures,
+    printable,
+    unique_names,
+)
+from ganvas.data.options import DEFAULT_OPTIONS, SourceOptions
 from ganvas.errors import GanvasError
 
-DATASET_JSON = "dataset.json"
-LARGEST_FILE = 1 << 30  # bytes; also what keeps a ZIP member from growing without end while it is unpacked
-_ZIP_DAMAGE = (
-    OSError,
-    EOFError,
-    RuntimeError,  # encrypted, or an unknown compression
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
-_SYSTEM_NAMES = frozenset(("thumbs.db", "desktop.ini", "ehthumbs.db", "__macosx", "$recycle.bin", "@eadir"))
+_ARCHIVES = (".zip", ".npz", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+_LARGEST_LIST = 1 << 30  # bytes of a list of paths: some ten million
 
 
-@dataclass(frozen=True)
-class _Listing:
-    """What lies in a folder or ZIP: the paths of pictures and of dataset.json, and what was left out."""
+class _Status(NamedTuple):
+    """What is known of a file without opening it: its size in bytes, and when it was changed."""
 
-    pictures: list[str]
-    dataset_json: str | None
-    notes: tuple[str, ...]
+    size: int
+    changed_ns: int
 
 
-class _PictureFiles:
-    """What folders and ZIPs share: names, labels and splits from the paths, and decoding."""
+class _FilesOnDisk(PictureFiles):
+    """Files below, or relative to, one folder."""
 
-    def __init__(self, name: str, listing: _Listing, fingerprint: str) -> None:
-        self.name = name
-        self.names: Sequence[str] = listing.pictures
-        self.fingerprint = fingerprint
-        layout = labelling.read_layout(self.names)
-        found = labelling.labels_from_folders(layout)
-        if listing.dataset_json is not None:  # it wins over folders
-            found = self._labels_from_json(listing.dataset_json)
-        self.labels: NDArray[np.int64] | None = found.labels
-        self.class_names: tuple[str, ...] = found.class_names
-        self.labels_note = found.note
-        self.held_out: NDArray[np.bool_] = layout.held_out
-        self.notes: tuple[str, ...] = listing.notes + layout.notes
+    def __init__(
+        self, name: str, kind: str, folder: Path, listing: Listing, found: dict[str, _Status], options: SourceOptions
+    ) -> None:
+        self._folder, self._found = folder, found
+        used = ((path, *found[path]) for path in (*listing.paths, *listing.tables))
+        super().__init__(name, listing, fingerprint(kind, used, options), options)
 
-    def _labels_from_json(self, path: str) -> labelling.Labelling:
-        folder = path.removesuffix(DATASET_JSON)
-        relative = [name.removeprefix(folder) for name in self.names]
-        return labelling.labels_from_dataset_json(self._bytes(path), relative, f"{path} of {self.name}")
+    @contextmanager
+    def opened(self, index: int) -> Iterator[IO[bytes]]:
+        """The file of one picture. Raises PictureError if it cannot be read."""
+        with _opened(self._folder / self._paths[index], self.names[index]) as file:
+            yield file
 
-    def read(self, index: int) -> Pixels:
-        """One picture, upright: [H, W, C] uint8 or uint16. Raises PictureError."""
-        with self._opened(self.names[index]) as file:
-            return decode(file, self.names[index])
+    def _content(self, path: str, name: str) -> bytes:
+        with _opened(self._folder / path, name) as file:
+            return file.read(os.fstat(file.fileno()).st_size)
 
-    def header(self, index: int) -> Header:
-        """What the picture declares, without decoding it. Raises PictureError."""
-        with self._opened(self.names[index]) as file:
-            return read_header(file, self.names[index])
-
-    def _bytes(self, path: str) -> bytes:
-        raise NotImplementedError
-
-    def _opened(self, path: str) -> AbstractContextManager[IO[bytes]]:
-        """A picture's file; damage on the way to its bytes is a PictureError."""
-        raise NotImplementedError
+    def _length(self, path: str) -> int:
+        return self._found[path].size
 
 
-class FolderSource(_PictureFiles):
+class FolderSource(_FilesOnDisk):
     """All pictures in a folder and its sub-folders, in natural order, but no system and hidden files."""
 
-    def __init__(self, name: str, folder: Path) -> None:
-        self._folder = folder
-        sizes, unreadable = _walk(folder)
-        listing = _list_pictures(list(sizes), unreadable)
-        if not listing.pictures:
-            instead = [path for path in sizes if path.endswith((".zip", ".npz"))]
-            hint = f" (or give {name}/{instead[0]} itself)" if instead else ""
-            raise GanvasError(_no_pictures(name, listing) + hint)
-        digest = hashlib.sha256(b"folder")
-        for path in [*listing.pictures, *([listing.dataset_json] if listing.dataset_json else [])]:
-            size, changed_ns = sizes[path]
-            digest.update(b"%s\0%d\0%d\0" % (os.fsencode(path), size, changed_ns))
-        super().__init__(name, listing, digest.hexdigest())
-
-    def _bytes(self, path: str) -> bytes:
-        return (self._folder / path).read_bytes()
-
-    @contextmanager
-    def _opened(self, path: str) -> Iterator[IO[bytes]]:
-        try:
-            with (self._folder / path).open("rb") as file:
-                _check_size(path, os.fstat(file.fileno()).st_size)
-                yield file
-        except OSError as error:
-            raise PictureError(path, f"cannot be read ({error.strerror or error})") from error
+    def __init__(self, name: str, folder: Path, options: SourceOptions = DEFAULT_OPTIONS) -> None:
+        found, notes = _walk(folder)
+        listing = list_pictures(found, lambda path: _first_bytes(folder / path, path))
+        listing = Listing(listing.paths, listing.names, listing.tables, listing.notes + notes)
+        if not listing.paths:
+            archive = next((path for path in found if path.lower().endswith(_ARCHIVES)), None)
+            raise no_pictures(name, listing, f" (or give {name}/{printable(archive)} itself)" if archive else "")
+        used = {path: found[path] for path in (*listing.paths, *listing.tables)}
+        super().__init__(name, "folder", folder, listing, used, options)
 
 
-class ZipSource(_PictureFiles):
-    """All pictures in a ZIP, read member by member: nothing is ever unpacked to disk."""
+class PathListSource(_FilesOnDisk):
+    """The pictures at `paths`, whatever their suffix; relative paths begin at `folder` (None: the current one).
 
-    def __init__(self, name: str, path: Path) -> None:
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
-            raise GanvasError(f"{name} is not a readable ZIP file ({error}): copy or make it again") from error
-        members = {info.filename.replace("\\", "/"): info for info in self._zip.infolist() if not info.is_dir()}
-        listing = _list_pictures(list(members), 0)
-        if not listing.pictures:
-            arrays = any(path.endswith(".npy") for path in members)
-            hint = " (or rename it to .npz: it holds arrays)" if arrays else ""
-            raise GanvasError(_no_pictures(name, listing) + hint)
-        used = [*listing.pictures, *([listing.dataset_json] if listing.dataset_json else [])]
-        if any(members[path].flag_bits & 1 for path in used):
-            raise GanvasError(f"{name} is encrypted: unpack it with its password and give the folder")
-        digest = hashlib.sha256(b"zip")
-        for member in used:
-            info = members[member]
-            digest.update(b"%s\0%d\0%d\0" % (member.encode("utf-8", "replace"), info.file_size, info.CRC))
-        self._members = members
-        super().__init__(name, listing, digest.hexdigest())
+    Their names are the paths as given; absolute ones lose what all paths have in common. A path given twice is
+    used once. A file that is not there is a PictureError when it is read, unless none is there at all.
+    """
 
-    def _bytes(self, path: str) -> bytes:
-        return self._zip.read(self._members[path])
-
-    @contextmanager
-    def _opened(self, path: str) -> Iterator[IO[bytes]]:
-        _check_size(path, self._members[path].file_size)
-        try:
-            with self._zip.open(self._members[path]) as file:
-                yield file
-        except PictureError:
-            raise
-        except _ZIP_DAMAGE as error:
-            raise PictureError(path, f"cannot be unpacked ({error})") from error
+    def __init__(
+        self,
+        name: str,
+        paths: Sequence[str | Path],
+        options: SourceOptions = DEFAULT_OPTIONS,
+        folder: Path | None = None,
+    ) -> None:
+        folder = Path.cwd() if folder is None else folder
+        if not paths:
+            raise GanvasError(f"{name} lists no pictures: give one path per line")
+        chosen = list(dict.fromkeys(_on_this_system(path, folder) for path in paths))
+        found = {path: status for path in chosen if (status := _status(folder / path)) is not None}
+        if not found:
+            raise GanvasError(
+                f"no path in {name} is there (the first of {len(chosen)} is "
+                f"{_short(chosen[0])}): write paths relative to {folder}, or absolute ones"
+            )
+        notes = []
+        if len(chosen) < len(paths):
+            notes.append(f"{counted(len(paths) - len(chosen), 'path')} given before: each file is used once")
+        if len(found) < len(chosen):
+            missing = next(path for path in chosen if path not in found)
+            notes.append(f"{len(chosen) - len(found)} of {counted(len(chosen), 'path')} not there ({_short(missing)})")
+        listing = Listing(chosen, unique_names(_without_common_folder(chosen)), [], tuple(notes))
+        gone = dict.fromkeys(chosen, _Status(0, 0))
+        super().__init__(name, "list", folder, listing, gone | found, options)
 
 
-def _check_size(path: str, size: int) -> None:
-    if size > LARGEST_FILE:
-        raise PictureError(path, f"a file of {size / 2**30:.1f} GiB: more than 1 GiB is not read")
+def read_path_list(name: str, path: Path, options: SourceOptions = DEFAULT_OPTIONS) -> PathListSource:
+    """The pictures that a text file names: one path per line, relative to its folder; "#" begins a comment line."""
+    try:
+        if path.stat().st_size > _LARGEST_LIST:
+            raise GanvasError(f"{name} is larger than {_LARGEST_LIST >> 30} GiB: split it into several lists")
+        text = path.read_bytes()
+    except OSError as error:
+        raise GanvasError(f"{name} cannot be read ({error.strerror or error}): give a text file of paths") from error
+    if text.startswith((b"\xff\xfe", b"\xfe\xff")):  # what a Windows shell writes
+        lines = text.decode("utf-16", "replace").split("\n")
+    else:  # a path need not be valid text
+        lines = text.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").split("\n")
+    paths = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
+    return PathListSource(name, paths, options, path.absolute().parent)
 
 
-def _walk(folder: Path) -> tuple[dict[str, tuple[int, int]], int]:
-    """Size and time of change of every file below `folder` by relative path, and how many folders refused.
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[IO[bytes]]:
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
+            raise PictureError(name, f"is a {'folder' if stat.S_ISDIR(mode) else 'pipe or device'}, not a file")
+        with path.open("rb") as file:
+            check_size(name, os.fstat(file.fileno()).st_size)
+            yield file
+    except GanvasError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise PictureError(name, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+
+def _first_bytes(path: Path, name: str) -> bytes:
+    with _opened(path, name) as file:
+        return file.read(FIRST_BYTES)
+
+
+def _walk(folder: Path) -> tuple[dict[str, _Status], tuple[str, ...]]:
+    """Every file below `folder` by relative path, and notes on what could not be used.
 
     Links are followed, each folder once.
     """
-    found: dict[str, tuple[int, int]] = {}
+    found: dict[str, _Status] = {}
     refused: list[OSError] = []
+    special = 0
     seen: set[str] = set()
     for where, folders, files in os.walk(folder, onerror=refused.append, followlinks=True):
         real = os.path.realpath(where)
@@ -172,67 +160,53 @@ def _walk(folder: Path) -> tuple[dict[str, tuple[int, int]], int]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = [name for name in folders if not _is_system(name)]
+        folders[:] = [name for name in folders if not name.startswith(".")]
         relative = Path(where).relative_to(folder)
         for name in files:
-            if _is_system(name):
-                continue
+            path = (relative / name).as_posix()
             try:
                 status = os.stat(os.path.join(where, name))
             except OSError:  # a link to nowhere: reading it will say so
-                found[(relative / name).as_posix()] = (0, 0)
+                found[path] = _Status(0, 0)
                 continue
-            found[(relative / name).as_posix()] = (status.st_size, status.st_mtime_ns)
-    if refused and len(seen) == 0:
+            if stat.S_ISREG(status.st_mode):
+                found[path] = _Status(status.st_size, status.st_mtime_ns)
+            else:
+                special += 1
+    if refused and not seen:
         raise GanvasError(f"{folder} cannot be read ({refused[0].strerror}): change its permissions")
-    return found, len(refused)
-
-
-def _list_pictures(paths: Sequence[str], unreadable_folders: int) -> _Listing:
-    pictures: list[str] = []
-    other: Counter[str] = Counter()
-    json_paths: list[str] = []
-    for path in paths:
-        parts = PurePosixPath(path).parts
-        if any(_is_system(part) for part in parts):
-            continue
-        suffix = PurePosixPath(path).suffix.lower()
-        if suffix in SUFFIXES:
-            pictures.append(path)
-        elif parts[-1] == DATASET_JSON:
-            json_paths.append(path)
-        else:
-            other[suffix or "no suffix"] += 1
-    pictures = labelling.natural_sorted(pictures)
     notes = []
-    if other:
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in other.most_common(4))
-        notes.append(f"{_count(sum(other.values()), 'file')} passed over, not named as pictures ({kinds})")
-    if unreadable_folders:
-        notes.append(f"{_count(unreadable_folders, 'folder')} could not be read: check the permissions")
-    return _Listing(pictures, _root_json(json_paths, pictures), tuple(notes))
+    if refused:
+        notes.append(f"{counted(len(refused), 'folder')} could not be read: check the permissions")
+    if special:
+        notes.append(f"{counted(special, 'pipe or device')} passed over")
+    return found, tuple(notes)
 
 
-def _root_json(json_paths: Sequence[str], pictures: Sequence[str]) -> str | None:
-    """The dataset.json at the root, or at the root of a single folder that wraps everything."""
-    if DATASET_JSON in json_paths:
-        return DATASET_JSON
-    for path in json_paths:
-        folder = path.removesuffix(DATASET_JSON)
-        if folder.count("/") == 1 and all(name.startswith(folder) for name in pictures):
-            return path
-    return None
+def _status(path: Path) -> _Status | None:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return None
+    return _Status(status.st_size, status.st_mtime_ns)
 
 
-def _is_system(part: str) -> bool:
-    return part.startswith(".") or part.lower() in _SYSTEM_NAMES
+def _on_this_system(path: str | Path, folder: Path) -> str:
+    """`path` with forward slashes; a list made on Windows is understood elsewhere."""
+    text = str(path)
+    if "\\" in text and (os.sep == "\\" or _status(folder / text) is None):
+        text = text.replace("\\", "/")
+    return text
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _without_common_folder(paths: Sequence[str]) -> list[str]:
+    """Relative names, also for absolute paths, so that class folders come first."""
+    if all(map(os.path.isabs, paths)):
+        common = os.path.commonpath([os.path.dirname(path) for path in paths])
+        return [os.path.relpath(path, common).replace(os.sep, "/") for path in paths]
+    return [path.lstrip("/") for path in paths]
 
 
-def _no_pictures(name: str, listing: _Listing) -> str:
-    kinds = ", ".join(sorted(SUFFIXES & {".png", ".jpg", ".webp", ".gif", ".bmp", ".tif"}))
-    held = f"; {listing.notes[0]}" if listing.notes else ", it is empty"
-    return f"{name} holds no pictures{held}: give a folder or ZIP with {kinds} files"
+def _short(path: str) -> str:
+    """For messages: what is no list of paths at all may be one long line."""
+    return printable(path if len(path) <= 200 else f"{path[:200]}...")

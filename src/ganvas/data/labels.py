@@ -1,11 +1,11 @@
-"""Which class and split a picture belongs to: from where it lies, a dataset.json or an array of labels."""
+"""Which class and split a picture belongs to: from where it lies, a dataset.json, an array or a table's column."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from ganvas.errors import GanvasError
 
 LEAST_PER_CLASS = 5
+WHOLE_NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]{0,17}))(?:\.0*)?")  # also "3.0", as tables with gaps are written
 TRAINING_FOLDERS = frozenset(("train", "traina", "trainb"))
-HELD_OUT_FOLDERS = frozenset(("val", "valid", "validation", "test", "testa", "testb"))
-DOMAIN_FOLDERS = frozenset(("a", "b"))  # also the first letters of an alphabet: splits only when nothing else is there
+HELD_OUT_FOLDERS = frozenset(("val", "valid", "validation", "test", "vala", "valb", "testa", "testb"))
+DOMAIN_SPLITS = frozenset(("traina", "trainb", "vala", "valb", "testa", "testb"))  # of unpaired sets
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,15 @@ class Labelling:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where pictures lie: [N] bool `held_out`, and their folders once wrapping and splits are stripped."""
+    """Where pictures lie: [N] bool `held_out`, and their folders once wrapping and splits are stripped.
+
+    origin: what the classes come from, if the folders make some.
+    """
 
     held_out: NDArray[np.bool_]
     folders: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
+    origin: str = "class folders"
 
 
 def natural_key(name: str) -> tuple[list[str | tuple[int, str]], str]:
@@ -57,21 +62,27 @@ def unlabelled(reason: str) -> Labelling:
 
 
 def read_layout(names: Sequence[str]) -> Layout:
-    """Splits and remaining folders of pictures with relative paths `names` ("wrap/train/cat/1.png")."""
+    """Splits and remaining folders of pictures with relative paths `names` ("wrap/train/cat/1.png").
+
+    In an unpaired set the domain is the class: trainA/1.png and testA/2.png lie in A, trainB/3.png in B.
+    """
     folders = _unwrap([tuple(name.split("/")[:-1]) for name in names])
-    first = {parts[0].casefold() for parts in folders if parts}
-    splits = TRAINING_FOLDERS | HELD_OUT_FOLDERS | DOMAIN_FOLDERS
-    if not first & (TRAINING_FOLDERS | HELD_OUT_FOLDERS) and not (first and first <= DOMAIN_FOLDERS):
-        return Layout(np.zeros(len(names), np.bool_), tuple(folders), ())
+    as_written = {parts[0] for parts in folders if parts}
+    first = {name.casefold() for name in as_written}
+    splits = TRAINING_FOLDERS | HELD_OUT_FOLDERS
+    if not first & splits:
+        origin = _domains_note(as_written) if first == {"a", "b"} else Layout.origin
+        return Layout(np.zeros(len(names), np.bool_), tuple(folders), (), origin)
     split = [parts[0].casefold() if parts and parts[0].casefold() in splits else "" for parts in folders]
     held_out = np.array([name in HELD_OUT_FOLDERS for name in split], np.bool_)
+    origin = _domains_note({name for name in as_written if name.casefold() in ("traina", "trainb")})
     # A picture beside the split folders keeps no folder, so that it counts as lying beside the classes.
-    folders = _unwrap([parts[1:] if name else () for parts, name in zip(folders, split, strict=True)])
+    folders = _unwrap([_within_split(parts) if name else () for parts, name in zip(folders, split, strict=True)])
     notes: tuple[str, ...] = ()
     if held_out.all():
         notes = (f"all pictures lie in {_listed(sorted(set(split)))}: they are used for training",)
         held_out[:] = False
-    return Layout(held_out, tuple(folders), notes)
+    return Layout(held_out, tuple(folders), notes, origin)
 
 
 def labels_from_folders(layout: Layout) -> Labelling:
@@ -89,7 +100,7 @@ def labels_from_folders(layout: Layout) -> Labelling:
         return unlabelled(f"fewer than {LEAST_PER_CLASS} training pictures in class folders {_listed(small)}")
     number = {name: i for i, name in enumerate(classes)}
     labels = np.array([number[parts[0]] for parts in layout.folders], np.int64)
-    return Labelling(labels, tuple(classes), f"{len(classes)} classes from class folders")
+    return Labelling(labels, tuple(classes), f"{len(classes)} classes from {layout.origin}")
 
 
 def labels_from_dataset_json(text: bytes, names: Sequence[str], where: str) -> Labelling:
@@ -101,7 +112,7 @@ def labels_from_dataset_json(text: bytes, names: Sequence[str], where: str) -> L
     expected = f'{where} is not as expected: write {{"labels": [["file.png", 0], ...]}} or {{"labels": null}}'
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise GanvasError(f"{expected} ({error})") from error
     if not isinstance(content, dict) or "labels" not in content:
         raise GanvasError(expected)
@@ -113,11 +124,12 @@ def labels_from_dataset_json(text: bytes, names: Sequence[str], where: str) -> L
     for entry in content["labels"]:
         if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)):
             raise GanvasError(f"{expected}, not {json.dumps(entry)[:80]}")
-        file, value = entry[0].replace("\\", "/").removeprefix("./"), entry[1]
+        file, value = _writable(entry[0]).replace("\\", "/").removeprefix("./"), entry[1]
         if isinstance(value, bool) or not isinstance(value, int | str):
             raise GanvasError(f"{where} gives {file} the class {json.dumps(value)[:80]}: use a whole number or a name")
-        if chosen.setdefault(file, str(value)) != str(value):
-            raise GanvasError(f"{where} gives {file} two classes, {chosen[file]} and {value}: leave one")
+        class_name = _writable(str(value))
+        if chosen.setdefault(file, class_name) != class_name:
+            raise GanvasError(f"{where} gives {file} two classes, {chosen[file]} and {class_name}: leave one")
     missing = natural_sorted(set(chosen) - set(names))
     if missing:
         raise GanvasError(f"{where} names {_listed(missing)}, which is not among the pictures: correct or remove it")
@@ -150,9 +162,40 @@ def labels_from_values(values: NDArray[np.generic], class_names: Sequence[str] |
         unique, places = np.unique(values, return_inverse=True)
         names = [str(value) for value in unique]
         order = natural_sorted(names) if values.dtype.kind == "U" else names
-        rank = np.array([order.index(name) for name in names], np.int64)
+        number = {name: i for i, name in enumerate(order)}
+        rank = np.array([number[name] for name in names], np.int64)
         found = Labelling(rank[places.reshape(-1)], tuple(order), f"{len(order)} classes from {origin}")
     return found if len(found.class_names) > 1 else unlabelled(f"{origin} knows only one class")
+
+
+def labels_from_texts(values: Sequence[str], names_of: Mapping[str, str], origin: str) -> Labelling:
+    """Labels from the cells of a table, one per picture: whole numbers in their order, else names in natural order.
+
+    names_of: what cells are to be called, if otherwise. Raises GanvasError if two classes would
+    have one name.
+    """
+    whole = {value: WHOLE_NUMBER.fullmatch(value) for value in set(values)}
+    if all(whole.values()):
+        number_of = {value: int(match[1]) for value, match in whole.items() if match}
+        order = [str(number) for number in sorted(set(number_of.values()))]
+        class_of = {value: str(number) for value, number in number_of.items()}
+    else:
+        order, class_of = natural_sorted(whole), {value: value for value in whole}
+    called = {class_of[value]: name for value, name in names_of.items()}
+    class_names = tuple(called.get(name, name) for name in order)
+    twice = [name for name, count in Counter(class_names).items() if count > 1]
+    if twice:
+        both = " and ".join(name for name in order if called.get(name, name) == twice[0])
+        raise GanvasError(f"{origin} calls the classes {both} all {twice[0]}: give each a name of its own")
+    place = {name: i for i, name in enumerate(order)}
+    labels = np.array([place[class_of[value]] for value in values], np.int64)
+    found = Labelling(labels, class_names, f"{len(order)} classes from {origin}")
+    return found if len(order) > 1 else unlabelled(f"{origin} knows only one class")
+
+
+def _writable(text: str) -> str:
+    """JSON may hold halves of characters, which cannot be written as UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _unwrap(folders: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -164,6 +207,15 @@ def _unwrap(folders: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
             break
         folders = [parts[1:] for parts in folders]
     return folders
+
+
+def _within_split(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return (parts[0][-1].upper(), *parts[1:]) if parts[0].casefold() in DOMAIN_SPLITS else parts[1:]
+
+
+def _domains_note(folders: Iterable[str]) -> str:
+    written = natural_sorted(folders)
+    return f"folders {' and '.join(written)}" if len(written) > 1 else Layout.origin
 
 
 def _listed(names: Sequence[str], most: int = 3) -> str:

@@ -1,6 +1,6 @@
-"""Where pictures come from: a folder, a ZIP, arrays or a built-in name, all behind one small protocol.
+"""Where pictures come from: whatever is given, `open_source` finds out what it is and opens it.
 
-Opening a source never decodes its pictures. They are read one by one, in any order, from several threads.
+Opening a source never decodes its pictures. They are read one by one, in any order.
 """
 
 from __future__ import annotations
@@ -10,103 +10,178 @@ import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ganvas.data import arrays, builtin
+from ganvas.data.archives import TarSource, ZipSource, is_tar
+from ganvas.data.cifar import is_cifar_archive, is_cifar_folder, open_cifar
+from ganvas.data.contract import Column, Source
 from ganvas.data.decode import Header, PictureError, Pixels
+from ganvas.data.dicom import open_dicom
+from ganvas.data.dicom_files import is_dicom
 from ganvas.data.download import Progress
-from ganvas.data.files import FolderSource, ZipSource
-from ganvas.errors import GanvasError
+from ganvas.data.files import FolderSource, PathListSource, read_path_list
+from ganvas.data.hdf5 import open_hdf5
+from ganvas.data.hub import hub_shards, open_hub
+from ganvas.data.labels import HELD_OUT_FOLDERS
+from ganvas.data.nifti import is_nifti, open_nifti
+from ganvas.data.options import DEFAULT_OPTIONS, SourceOptions
+from ganvas.data.pairs import open_pairs
+from ganvas.data.shards import expand, is_remote, is_shards
+from ganvas.data.store import is_store
+from ganvas.data.stored import StoreSource
+from ganvas.data.streamed import StreamedSource
+from ganvas.data.tables import is_table_folder, open_dataset, open_table
+from ganvas.data.video import is_video, open_video
+from ganvas.data.webdataset import WebDatasetSource
+from ganvas.errors import GanvasError, UsageError
 
-__all__ = ["FolderSource", "Header", "PictureError", "Pixels", "Source", "ZipSource", "open_source"]
+__all__ = [
+    "Column",
+    "FolderSource",
+    "Header",
+    "PictureError",
+    "Pixels",
+    "Source",
+    "SourceOptions",
+    "TarSource",
+    "ZipSource",
+    "open_source",
+]
+
+Given = str | Path | Sequence[str | Path] | Source | Any  # also an array, or a data set of `datasets`
+KINDS = (
+    "a folder, a .zip or .tar of pictures, .npz, .npy, idx, CIFAR, HDF5, Parquet or Arrow files, videos, DICOM or "
+    "NIfTI, webdataset shards, a list of paths (.txt), hf://datasets/..."
+)
+_TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_TABLES = (".parquet", ".arrow", ".feather")
 
 
-class Source(Protocol):
-    """Pictures with names, maybe labels, and how they are split. All sequences have one entry per picture.
+def open_source(given: Given, progress: Progress | None = None, options: SourceOptions = DEFAULT_OPTIONS) -> Source:
+    """Open pictures of any kind: what a path, an address or a built-in name means, or what Python holds.
 
-    A source may also have `default_resolution: tuple[int, int]`, (height, width), for pictures that are best
-    stored at another size than their own, and `in_order = True` if reading anywhere but forward is slow.
+    given: a file or folder (see `ganvas data check --help`), a store, shards such as train-{000..127}.tar, an
+    hf:// or other address, a built-in name; a list of paths, an array [N, H, W, C], a data set of `datasets`, or a
+    source. A built-in name given as text always means the built-in ("./digits" or a Path names what is on disk).
+    `progress` is called with what is done, done and in all, while something is downloaded or scanned.
+    Raises GanvasError if there is nothing there, or nothing that can be used; UsageError for options that do not fit.
     """
-
-    @property
-    def name(self) -> str:
-        """The source as the user gave it."""
-
-    @property
-    def names(self) -> Sequence[str]:
-        """A relative path with forward slashes, or a place such as "train[17]"."""
-
-    @property
-    def labels(self) -> NDArray[np.int64] | None:
-        """Places in `class_names`, or None."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """In natural order ("9" before "10"); empty without labels."""
-
-    @property
-    def labels_note(self) -> str:
-        """One sentence on where the labels come from, or why there are none."""
-
-    @property
-    def held_out(self) -> NDArray[np.bool_]:
-        """True for pictures that are kept from training."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What else the user should know."""
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 in hexadecimal of what identifies the content without reading all of it."""
-
-    def read(self, index: int) -> Pixels:
-        """One picture, upright: [H, W, C], C of 1 (grey), 2 (with alpha), 3 (RGB) or 4; or PictureError."""
-
-    def header(self, index: int) -> Header:
-        """What the picture declares, without decoding it. Raises PictureError."""
-
-
-def open_source(name: str | Path, progress: Progress | None = None) -> Source:
-    """Open a folder or ZIP of pictures, an .npz, idx files as MNIST ships them, or a built-in by its name.
-
-    A built-in name given as text always means the built-in ("./digits" or a Path names what is on disk).
-    `progress` is called with file, bytes done and bytes in all while a built-in is downloaded.
-    Raises GanvasError if there is nothing there, or nothing that can be used.
-    """
-    if isinstance(name, str) and name in builtin.BUILTINS:
-        return builtin.open_builtin(name, progress)
-    given, path = str(name), Path(name).expanduser()
+    if not isinstance(given, str | Path):
+        return open_pairs(_open_object(given, options), options)
+    name = str(given)
+    if isinstance(given, str):
+        if given in builtin.BUILTINS:
+            return open_pairs(builtin.open_builtin(given, progress), options)
+        opened = _open_address(given, progress, options)
+        if opened is not None:
+            return open_pairs(opened, options)
+    path = Path(given).expanduser()
     if not path.exists():
-        raise GanvasError(_not_there(given, isinstance(name, str)))
-    if path.is_dir():
-        if arrays.idx_files_in(path):
-            return arrays.open_idx(given, path)
-        return FolderSource(given, path)
-    return _open_file(given, path)
+        raise GanvasError(_not_there(name, isinstance(given, str)))
+    if path.is_dir() and is_store(path):
+        return StoreSource(name, path, options)
+    opened = _open_folder(name, path, progress, options) if path.is_dir() else _open_file(name, path, progress, options)
+    return open_pairs(opened, options)
 
 
-def _open_file(given: str, path: Path) -> Source:
+def _open_object(given: Any, options: SourceOptions) -> Source:
+    """What Python code may hand over."""
+    if isinstance(given, np.ndarray):
+        return arrays.open_array(given)
+    if type(given).__module__.partition(".")[0] == "datasets":
+        return open_dataset(given, options)
+    if hasattr(given, "read") and hasattr(given, "names") and hasattr(given, "fingerprint"):
+        source: Source = given
+        return source
+    if isinstance(given, Sequence) and given:
+        if all(isinstance(one, str | Path) for one in given):
+            return PathListSource("a list of paths", given, options=options)
+        if all(isinstance(one, np.ndarray) for one in given):
+            return arrays.open_array(given)
+    raise UsageError(f"{type(given).__name__} is not a source of pictures: give {KINDS}, or an array [N, H, W, C]")
+
+
+def _open_address(given: str, progress: Progress | None, options: SourceOptions) -> Source | None:
+    """What is no path: addresses of shards and of the Hub; None for what may be a path."""
+    if given.startswith("hf://") and not given.split("?")[0].endswith(_TARS):
+        if not options.stream:
+            return open_hub(given, options, progress)
+        return StreamedSource(given, options, _training_shards(given))
+    if options.stream or is_remote(given):
+        if not is_shards(given):
+            raise UsageError(f"--stream needs shards (.tar or .parquet), which {given} is not: leave it out")
+        return StreamedSource(given, options, expand(given))
+    if not Path(given).expanduser().exists() and is_shards(given):
+        return WebDatasetSource(given, expand(given), options)
+    return None
+
+
+def _training_shards(address: str) -> list[str]:
+    shards = [shard.address for shard in hub_shards(address) if shard.split.casefold() not in HELD_OUT_FOLDERS]
+    if not shards:
+        raise GanvasError(f"{address} has no shards to train on: all are named val or test")
+    return shards
+
+
+def _open_folder(name: str, path: Path, progress: Progress | None, options: SourceOptions) -> Source:
+    if arrays.idx_files_in(path):
+        return arrays.open_idx(name, path)
+    if is_cifar_folder(path):
+        return open_cifar(name, path)
+    if arrays.is_array_folder(path):
+        return arrays.open_npy(name, path)
+    if is_dicom(path):
+        return open_dicom(name, path, options, progress)
+    if is_nifti(path):
+        return open_nifti(name, path, options, progress)
+    if is_table_folder(path):
+        return open_table(name, path, options)
+    if is_video(path):
+        return open_video(name, path, options, progress)
+    if is_shards(str(path)):
+        return WebDatasetSource(name, expand(str(path)), options)
+    return FolderSource(name, path, options)
+
+
+def _open_file(name: str, path: Path, progress: Progress | None, options: SourceOptions) -> Source:
+    lower = path.name.lower()
     if arrays.is_idx(path):
-        return arrays.open_idx(given, path)
+        return arrays.open_idx(name, path)
     if zipfile.is_zipfile(path):
-        if path.suffix.lower() == ".npz":
-            return arrays.open_npz(given, path)
-        return ZipSource(given, path)
-    if path.suffix.lower() in (".zip", ".npz"):
-        raise GanvasError(f"{given} is not a readable ZIP file: it is damaged or cut off; copy or make it again")
-    raise GanvasError(
-        f"{given} is not a source of pictures: expected a folder, a .zip, an .npz, idx files or one of "
-        f"{', '.join(builtin.BUILTINS)}"
-    )
+        if lower.endswith(".npz"):
+            return arrays.open_npz(name, path)
+        return open_dicom(name, path, options, progress) if is_dicom(path) else ZipSource(name, path, options)
+    if lower.endswith((".zip", ".npz")):
+        raise GanvasError(f"{name} is not a readable ZIP file: it is damaged or cut off; copy or make it again")
+    if lower.endswith(_TARS):
+        if is_cifar_archive(path):
+            return open_cifar(name, path)
+        return WebDatasetSource(name, [str(path)], options) if is_shards(name) else TarSource(name, path, options)
+    if lower.endswith(".npy"):
+        return arrays.open_npy(name, path)
+    if lower.endswith((".h5", ".hdf5", ".hdf")):
+        return open_hdf5(name, path, options)
+    if lower.endswith(_TABLES):
+        return open_table(name, path, options)
+    if lower.endswith((".txt", ".lst")):
+        return read_path_list(name, path, options)
+    if is_nifti(path):
+        return open_nifti(name, path, options, progress)
+    if is_dicom(path):
+        return open_dicom(name, path, options, progress)
+    if is_video(path):
+        return open_video(name, path, options, progress)
+    if is_tar(path):
+        return TarSource(name, path, options)
+    raise GanvasError(f"{name} is not a source of pictures: expected {KINDS}, or one of {', '.join(builtin.BUILTINS)}")
 
 
 def _not_there(given: str, may_be_name: bool) -> str:
     known = ", ".join(builtin.BUILTINS)
-    message = f"{given} is not there: give a folder, a .zip, an .npz, idx files or one of {known}"
+    message = f"{given} is not there: give {KINDS}, or one of {known}"
     nearest = difflib.get_close_matches(given.lower(), builtin.BUILTINS, n=1, cutoff=0.5) if may_be_name else []
     if not nearest:
         parent = Path(given).expanduser().parent
