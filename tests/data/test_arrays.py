@@ -1,17 +1,19 @@
-""".npz and idx files: shapes, types, labels and held-out pictures; opening them does not read the pixels."""
+"""Arrays in .npy, .npz and idx files and in memory: shapes, types, labels and held-out pictures."""
 
 from __future__ import annotations
 
 import gzip
+import re
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ganvas.data import blocks
+from ganvas.data.arrays import is_array_folder, is_idx, open_array, open_idx, open_npy, open_npz
 from ganvas.data.decode import PictureError
-from ganvas.data.sources import open_source
 from ganvas.errors import GanvasError
 
 LEVELS = np.arange(6, dtype=np.uint8)
@@ -24,7 +26,7 @@ def flat(shape: tuple[int, ...], dtype: type = np.uint8) -> np.ndarray:
 
 def saved(tmp_path: Path, compressed: bool = True, **arrays: object):
     (np.savez_compressed if compressed else np.savez)(tmp_path / "set.npz", **arrays)
-    return open_source(tmp_path / "set.npz")
+    return open_npz("set.npz", tmp_path / "set.npz")
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -102,8 +104,17 @@ def test_opening_reads_no_pixels_and_reading_forward_opens_the_file_once(tmp_pat
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"images": flat((4, 5), float)}, r"are float64: expected uint8 or uint16; save 8-bit pictures"),
-        ({"images": flat((4, 5), np.int64)}, "are int64: expected uint8 or uint16"),
+        ({"images": flat((4, 5), float)}, r"are float64 from 0 to 5: expected uint8 .*; save 8-bit pictures"),
+        ({"images": flat((4, 5), float) / 5 - 2}, r"are float64 from -2 to -1: expected uint8 or uint16"),
+        (
+            {"images": flat((4, 5), float) // 5},
+            r"are float64 from 0 to 1 with no value between, .*: save them as uint8",
+        ),
+        ({"images": np.full((2, 4, 5), np.nan)}, "are float64 and hold no finite values"),
+        ({"images": flat((4, 5), int) - 3}, "are int64 from -3 to 2: expected whole numbers from 0 to 255"),
+        ({"images": flat((4, 5), int) * 65536}, "are int64 from 0 to 327680: expected whole numbers"),
+        ({"images": flat((4, 5), complex)}, "are complex128: expected uint8 or uint16"),
+        ({"images": np.broadcast_to(np.uint8(1), (1, 10001, 10000))}, "at most .* pictures of at most 100 megapixels"),
         ({"images": LEVELS}, r"have the shape \[6\]: expected \[N, H, W\]"),
         ({"images": flat((7, 4, 5))}, r"have the shape \[6, 7, 4, 5\]"),
         ({"images": flat((4, 0))}, r"have the shape \[6, 4, 0\]"),
@@ -126,7 +137,180 @@ def test_a_damaged_array_is_noticed_when_its_pictures_are_read(tmp_path):
     data[len(data) // 2] ^= 0xFF
     (tmp_path / "set.npz").write_bytes(bytes(data))
     with pytest.raises(PictureError, match=r"train\[5\]: cannot be read"):
-        open_source(tmp_path / "set.npz").read(5)
+        open_npz("set.npz", tmp_path / "set.npz").read(5)
+
+
+# Type, values of six pictures, the pixels they become, bits, and the note.
+MEANINGS = [
+    (np.float32, LEVELS / 255, [0, 1, 2, 3, 4, 5], 8, "floating point in [0, 1] made 8-bit: 1 is white"),
+    (np.float64, [0, 0.1, 0.5, 0.25, 1, 1], [0, 6554, 32768, 16384, 65535, 65535], 16, "in [0, 1] made 16-bit"),
+    (np.float32, np.array([0, 1, 127, 128, 254, 255]) / 127.5 - 1, [0, 1, 127, 128, 254, 255], 8, "[-1, 1] made 8-bit"),
+    (np.float64, [-1, -0.5, 0, 0.5, 0.3, 1], [0, 16384, 32768, 49151, 42598, 65535], 16, "-1 is black, 1 is white"),
+    (np.int64, [0, 255, 3, 2, 1, 0], [0, 255, 3, 2, 1, 0], 8, "int64 from 0 to 255 made 8-bit"),
+    (np.int16, [0, 256, 3, 2, 1, 0], [0, 256, 3, 2, 1, 0], 16, "int16 from 0 to 256 made 16-bit"),
+    (np.uint32, [0, 65535, 3, 2, 1, 0], [0, 65535, 3, 2, 1, 0], 16, "uint32 from 0 to 65535 made 16-bit"),
+    (bool, [0, 1, 1, 0, 1, 0], [0, 255, 255, 0, 255, 0], 8, "true and false made 255 and 0"),
+    (">u2", [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5], 16, None),
+]
+
+
+@pytest.mark.parametrize("way", ["npz", "npy", "python"])
+@pytest.mark.parametrize(("dtype", "values", "pixels", "bits", "note"), MEANINGS)
+def test_numbers_of_other_types_become_pixels_by_a_rule_that_is_told(tmp_path, way, dtype, values, pixels, bits, note):
+    images = np.broadcast_to(np.reshape(values, (6, 1, 1)), (6, 4, 5)).astype(dtype)
+    if way == "npz":
+        source = saved(tmp_path, images=images)
+    elif way == "npy":
+        np.save(tmp_path / "set.npy", images)
+        source = open_npy("set.npy", tmp_path / "set.npy")
+    else:
+        source = open_array(images)
+    assert [int(source.read(i)[3, 4, 0]) for i in range(6)] == pixels
+    assert source.read(0).dtype == source.read(1).dtype == (np.uint8 if bits == 8 else np.uint16)
+    assert source.header(0).bits == bits
+    assert note in source.notes[0] if note else source.notes == ()
+
+
+def test_a_picture_with_values_that_are_not_finite_or_outside_is_its_own_trouble(tmp_path):
+    images = np.repeat(np.linspace(0, 1, 1000).reshape(-1, 1, 1), 2, axis=1)
+    images[0] = np.nan
+    images[501] = 1.5  # not among the 64 that are looked at
+    source = open_array(images)
+    assert source.read(999).max() == 65535
+    with pytest.raises(PictureError, match=r"train\[0\]: holds values that are not finite"):
+        source.read(0)
+    with pytest.raises(PictureError, match=r"train\[501\]: holds values from 1.5 to 1.5, outside 0 to 1"):
+        source.read(501)
+
+
+def test_of_a_stream_only_the_beginning_is_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 320)
+    monkeypatch.setattr(blocks, "CHEAP_BYTES", 640)
+    images = np.linspace(0, 1, 100 * 20).reshape(100, 4, 5)  # 160 bytes each
+    source = saved(tmp_path, images=images)
+    assert source._parts[0].pictures._next == 2  # blocks of two pictures
+    assert source.read(99)[3, 4, 0] == 65535
+
+
+def test_an_npy_file_is_mapped_and_finds_its_labels(tmp_path):
+    np.save(tmp_path / "train_images.npy", flat((3, 4, 5)))
+    for labels in ("labels.npy", "train_labels.npy", "train_images_labels.npy"):  # each wins over those before it
+        np.save(tmp_path / labels, np.roll(LEVELS % 2, len(labels)))
+        source = open_npy("set", tmp_path / "train_images.npy")
+        assert source.labels_note == f"2 classes from {labels}"
+        assert source.labels.tolist() == np.roll(LEVELS % 2, len(labels)).tolist()
+    assert isinstance(source._parts[0].pictures, np.memmap)
+    assert not source.in_order
+    assert source.read(5).shape == (4, 5, 3)
+    assert (source.read(5) == 5).all()
+
+
+def test_a_folder_with_images_npy_is_a_source(tmp_path):
+    assert not is_array_folder(tmp_path)
+    np.save(tmp_path / "images.npy", np.asfortranarray(flat((4, 5))))
+    np.save(tmp_path / "labels.npy", np.array(["b", "a"] * 3))
+    assert is_array_folder(tmp_path)
+    source = open_npy("set", tmp_path)
+    assert (source.class_names, source.labels.tolist()) == (("a", "b"), [1, 0] * 3)
+    assert [int(source.read(i)[0, 0, 0]) for i in (5, 0)] == [5, 0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        (LEVELS[:5], r"it has the shape \[5\] for 6 pictures"),
+        (LEVELS / 2, "it holds float64, not whole numbers or names"),
+        (np.array([None] * 6), "it cannot be read"),
+    ],
+)
+def test_labels_that_do_not_fit_are_passed_over_and_that_is_told(tmp_path, labels, why):
+    np.save(tmp_path / "images.npy", flat((4, 5)))
+    np.save(tmp_path / "labels.npy", labels)
+    source = open_npy("set", tmp_path)
+    assert source.labels is None
+    assert re.match(rf"labels\.npy beside it is passed over: {why}", source.notes[0])
+
+
+class Canary:
+    """Pickles as a call that makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return open, (str(self.path), "w")
+
+
+def test_no_pickle_in_an_npy_file_is_loaded(tmp_path):
+    np.save(tmp_path / "images.npy", np.array([Canary(tmp_path / "canary")] * 2))
+    with pytest.raises(GanvasError, match=r"is not a readable \.npy file of numbers"):
+        open_npy("set", tmp_path)
+    assert not (tmp_path / "canary").exists()
+
+
+def test_damaged_npy_and_npz_files_end_in_words(tmp_path):
+    np.save(tmp_path / "set.npy", flat((4, 5)))
+    np.savez(tmp_path / "set.npz", images=flat((4, 5)), labels=LEVELS)
+    random = np.random.default_rng(0)
+    for path, opener in ((tmp_path / "set.npy", open_npy), (tmp_path / "set.npz", open_npz)):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-30])
+        with pytest.raises(GanvasError):
+            opener("set", path)
+        for _ in range(100):
+            data = bytearray(whole)
+            for place in random.integers(0, min(len(data), 140), 2):
+                data[place] = random.integers(0, 256)
+            path.write_bytes(data)
+            try:
+                source = opener("set", path)
+                for i in range(len(source.names)):
+                    source.read(i)
+            except GanvasError:
+                continue
+
+
+def test_an_array_that_declares_more_than_it_holds_is_refused(tmp_path):
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (%d, 8, 8), }\n" % 10**12
+    data = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+    with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
+        archive.writestr("images.npy", data)
+    with pytest.raises(GanvasError, match=r"images.npy of .* has \d+ bytes, its header declares 64000000"):
+        open_npz("set.npz", tmp_path / "set.npz")
+    (tmp_path / "set.npy").write_bytes(data)
+    with pytest.raises(GanvasError, match=r"set is not a readable .npy file"):
+        open_npy("set", tmp_path / "set.npy")
+
+
+def test_arrays_and_lists_in_python_are_sources_too():
+    source = open_array(flat((3, 4, 5)), labels=["b", "a"] * 3)
+    assert (source.name, source.class_names) == ("array", ("a", "b"))
+    assert source.read(5).shape == (4, 5, 3)
+    listed = open_array(list(flat((4, 5))), name="mine")
+    assert (listed.name, len(listed.names)) == ("mine", 6)
+    assert listed.read(4).tolist() == np.full((4, 5, 1), 4).tolist()
+    for wrong, message in (
+        (
+            [np.zeros((4, 5), np.uint8), np.zeros((5, 4), np.uint8)],
+            r"of one size and type, but there are: uint8 \[4, 5\]",
+        ),
+        ([], "there are: none"),
+        (LEVELS, r"have the shape \[6\]"),
+    ):
+        with pytest.raises(GanvasError, match=message):
+            open_array(wrong)
+    with pytest.raises(GanvasError, match="array has 6 train pictures but 1 labels"):
+        open_array(flat((4, 5)), labels=[1])
+
+
+def test_the_fingerprint_of_an_array_is_that_of_its_values():
+    one = open_array(flat((4, 5))).fingerprint
+    assert open_array(list(flat((4, 5))), name="other").fingerprint == one
+    assert open_array(flat((5, 4))).fingerprint != one
+    assert open_array(flat((4, 5)), labels=LEVELS).fingerprint != one
+    changed = flat((4, 5))
+    changed[3, 2, 1] = 99
+    assert open_array(changed).fingerprint != one
 
 
 def idx(values: np.ndarray) -> bytes:
@@ -148,7 +332,7 @@ def write_idx(folder: Path, dot: str = "-", gz: bool = False) -> Path:
 @pytest.mark.parametrize("gz", [True, False])
 @pytest.mark.parametrize("dot", ["-", "."])
 def test_a_folder_of_idx_files_gives_pictures_labels_and_held_out(tmp_path, dot, gz):
-    source = open_source(write_idx(tmp_path / "set", dot, gz))
+    source = open_idx("set", write_idx(tmp_path / "set", dot, gz))
     assert source.held_out.tolist() == [False] * 6 + [True] * 2
     assert source.labels.tolist() == [0, 1, 2, 3, 4, 5, 0, 1]
     assert source.class_names == ("0", "1", "2", "3", "4", "5")
@@ -158,27 +342,28 @@ def test_a_folder_of_idx_files_gives_pictures_labels_and_held_out(tmp_path, dot,
 
 def test_the_file_of_images_alone_finds_its_labels_and_test_files(tmp_path):
     folder = write_idx(tmp_path / "set")
-    assert len(open_source(folder / "train-images-idx3-ubyte").names) == 8
-    alone = open_source(folder / "t10k-images-idx3-ubyte")
+    assert len(open_idx("set", folder / "train-images-idx3-ubyte").names) == 8
+    alone = open_idx("set", folder / "t10k-images-idx3-ubyte")
     assert alone.labels.tolist() == [0, 1]
     assert not alone.held_out.any()
 
 
 def test_an_idx_file_under_any_name_is_known_by_its_first_bytes(tmp_path):
     (tmp_path / "pictures.bin").write_bytes(idx(flat((4, 5))))
-    source = open_source(tmp_path / "pictures.bin")
+    assert is_idx(tmp_path / "pictures.bin")
+    source = open_idx("pictures.bin", tmp_path / "pictures.bin")
     assert len(source.names) == 6
     assert source.labels is None
 
 
 def test_the_fingerprint_of_idx_files_is_that_of_their_contents(tmp_path):
     folder = write_idx(tmp_path / "set")
-    before = open_source(folder).fingerprint
+    before = open_idx("set", folder).fingerprint
     labels = folder / "t10k-labels-idx1-ubyte"
     labels.touch()
-    assert open_source(folder).fingerprint == before
+    assert open_idx("set", folder).fingerprint == before
     labels.write_bytes(labels.read_bytes()[:-1] + b"\5")
-    assert open_source(folder).fingerprint != before
+    assert open_idx("set", folder).fingerprint != before
 
 
 def test_idx_files_that_are_cut_off_or_do_not_fit_together_are_refused(tmp_path):
@@ -187,11 +372,11 @@ def test_idx_files_that_are_cut_off_or_do_not_fit_together_are_refused(tmp_path)
     whole = images.read_bytes()
     images.write_bytes(whole[:-1])
     with pytest.raises(GanvasError, match=r"train-images-idx3-ubyte of .* has 135 bytes, its header declares 136"):
-        open_source(folder)
+        open_idx("set", folder)
     images.write_bytes(whole)
     labels.write_bytes(idx(LEVELS[:5]))
     with pytest.raises(GanvasError, match="has 6 train pictures but 5 labels"):
-        open_source(folder)
+        open_idx("set", folder)
     labels.write_bytes(whole)
     with pytest.raises(GanvasError, match="begins with 00000803, expected 00000801"):
-        open_source(folder)
+        open_idx("set", folder)

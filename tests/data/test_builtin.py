@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import gzip
-import io
+import importlib.util
 import struct
 import sys
-import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ganvas.data import builtin
-from ganvas.data.builtin import BUILTINS, builtin_table, load_cifar10, open_builtin
+from ganvas.data.builtin import BUILTINS, builtin_table, open_builtin
 from ganvas.data.cache import downloads_folder
+from ganvas.data.decode import PictureError
 from ganvas.errors import GanvasError
 
 
 def test_the_table_names_origin_and_licence_and_a_source_for_every_hash():
-    assert [row.name for row in builtin_table()] == ["digits", "mnist", "fashion-mnist", "cifar10"]
+    names = ["digits", "faces-tiny", "photos", "mnist", "fashion-mnist", "cifar10"]
+    assert [row.name for row in builtin_table()] == names
     for row in builtin_table():
         assert row.licence
         assert row.origin.startswith("http")
-        assert len(row.class_names) == 10
+        assert len(row.class_names) == (0 if row.name in ("faces-tiny", "photos") else 10)
         for download in row.files:
             assert len(download.sha256 or "") == 64
             assert download.hash_source
@@ -60,6 +62,55 @@ def test_digits_without_scikit_learn_say_what_to_install(monkeypatch):
         open_builtin("digits")
 
 
+def test_the_tiny_faces_are_the_faces_of_scikit_image_in_16_bits():
+    pytest.importorskip("skimage")
+    source = open_builtin("faces-tiny")
+    assert len(source.names) == 100  # the file goes on with a hundred that are no faces
+    assert source.labels is None
+    assert source.notes == ("floating point in [0, 1] made 16-bit: 1 is white",)
+    assert source.read(0).shape == (25, 25, 1)
+    path = Path(importlib.util.find_spec("skimage").origin).parent / "data" / "lfw_subset.npy"
+    faces = np.load(path)
+    np.testing.assert_allclose(source.read(99)[..., 0] / 65535, faces[99], atol=0.5 / 65535)
+    assert source.header(0).bits == 16
+    assert source.default_resolution is None
+
+
+def test_the_photos_are_files_inside_scikit_image_of_several_sizes():
+    pytest.importorskip("skimage")
+    source = open_builtin("photos")
+    assert len(source.names) == BUILTINS["photos"].pictures == 10
+    assert source.names[0] == "astronaut.png"
+    for index, name in enumerate(source.names):
+        picture, header = source.read(index), source.header(index)
+        assert picture.shape == (header.height, header.width, header.channels), name
+        assert source.size(index) == len(source.encoded(index)) > 10_000
+        assert name.partition(".")[0] in BUILTINS["photos"].licence
+    chelsea = source.read(source.names.index("chelsea.png"))
+    assert chelsea.shape == (300, 451, 3)
+    assert not source.held_out.any()
+
+
+def test_a_photo_that_a_package_left_out_is_its_own_trouble(tmp_path, monkeypatch):
+    monkeypatch.setattr(builtin, "_skimage_data", lambda row: tmp_path)
+    with pytest.raises(PictureError, match=r"astronaut\.png: cannot be read"):
+        open_builtin("photos").read(0)
+    with pytest.raises(GanvasError, match=r"lfw_subset\.npy cannot be read .*: install scikit-image again"):
+        open_builtin("faces-tiny")
+
+
+def test_sizes_read_well():
+    assert BUILTINS["digits"].size_text == "8x8x1"
+    assert BUILTINS["photos"].size_text == "various"
+
+
+@pytest.mark.parametrize(("name", "says"), [("faces-tiny", "faces-tiny comes"), ("photos", "photos come")])
+def test_what_comes_with_scikit_image_says_what_to_install(monkeypatch, name, says):
+    monkeypatch.setattr(builtin.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(GanvasError, match=rf'{says} with scikit-image, which .*: pip install "ganvas\[demo\]"'):
+        open_builtin(name)
+
+
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
 def test_offline_without_the_files_it_is_said_which_to_put_where(name, cache, monkeypatch):
     monkeypatch.setenv("GANVAS_OFFLINE", "1")
@@ -83,33 +134,3 @@ def test_mnist_opens_from_its_idx_files_with_its_names(monkeypatch):
     assert source.class_names[9] == "Ankle boot"
     assert source.held_out.sum() == 10
     assert source.labels[19] == 9
-
-
-def cifar_archive(path, records: int = 2, leave_out: str = "") -> None:
-    """Record r of file f: label f, red f, green r, blue 200."""
-    names = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
-    with tarfile.open(path, "w:gz") as archive:
-        for f, name in enumerate(names):
-            planes = [bytes([level]) * 1024 for level in (f, 0, 200)]
-            data = b"".join(bytes([f]) + planes[0] + bytes([r]) * 1024 + planes[2] for r in range(records))
-            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
-            info.size = len(data)
-            if name != leave_out:
-                archive.addfile(info, io.BytesIO(data))
-
-
-def test_cifar10_is_read_inside_its_archive_test_batch_last(tmp_path):
-    cifar_archive(tmp_path / "set.tar.gz")
-    pictures, labels = load_cifar10(tmp_path / "set.tar.gz", records=2)
-    assert pictures.shape == (12, 32, 32, 3)
-    assert labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-    assert pictures[11, 31, 31].tolist() == [5, 1, 200]
-
-
-def test_another_archive_is_not_taken_for_cifar10(tmp_path):
-    cifar_archive(tmp_path / "set.tar.gz", leave_out="data_batch_3.bin")
-    with pytest.raises(GanvasError, match="is not CIFAR-10's binary archive"):
-        load_cifar10(tmp_path / "set.tar.gz", records=2)
-    (tmp_path / "set.tar.gz").write_bytes(b"nothing of the kind")
-    with pytest.raises(GanvasError, match="is not CIFAR-10's binary archive"):
-        load_cifar10(tmp_path / "set.tar.gz")

@@ -1,4 +1,7 @@
-"""Pictures in arrays: .npz files and the idx files that MNIST ships. Opening reads shapes and labels only."""
+"""Pictures in arrays: .npy and .npz files, the idx files that MNIST ships, and arrays in memory.
+
+Opening reads shapes, labels and, where the type of the numbers does not say what they mean, some pictures.
+"""
 
 from __future__ import annotations
 
@@ -6,117 +9,132 @@ import gzip
 import hashlib
 import re
 import struct
+import tokenize
 import zipfile
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganvas.data import labels as labelling
+from ganvas.data.array_source import DAMAGE, ArraySource, array_part
 from ganvas.data.blocks import Blocks
-from ganvas.data.decode import Header, PictureError, Pixels
+from ganvas.data.levels import Rows
 from ganvas.errors import GanvasError
 
 _IDX_NAME = re.compile(r"(?P<prefix>.*)images(?P<dot>[-.])idx3-ubyte(?P<gz>\.gz)?")
-_DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, ValueError)
-_HOW_TO_CONVERT = "save 8-bit pictures instead, for values in [0, 1] with (images * 255).round().astype(numpy.uint8)"
+_NOT_AN_ARRAY = (*DAMAGE, tokenize.TokenError)
+_IMAGES_NPY = "images.npy"
 
 
-@dataclass(frozen=True)
-class Part:
-    """Some of a source's pictures: "train" or "test", their pixels, and label values or None."""
+class _Rows:
+    """Pictures of a list, without a copy of them all."""
 
-    name: str
-    pictures: Blocks | Pixels
-    channels_first: bool
-    label_values: NDArray[np.generic] | None
-    held_out: bool
+    def __init__(self, pictures: Sequence[NDArray[Any]]) -> None:
+        self._pictures = pictures
+        self.shape, self.dtype = (len(pictures), *pictures[0].shape), pictures[0].dtype
 
-    @property
-    def header(self) -> Header:
-        """Size, channels and bits that all pictures of the part share."""
-        shape = self.pictures.shape[1:]
-        height, width, channels = (*shape[1:], shape[0]) if self.channels_first else (*shape, 1)[:3]
-        return Header(width, height, channels, self.pictures.dtype.itemsize * 8)
+    def __getitem__(self, row: int) -> NDArray[Any]:
+        return self._pictures[row]
 
 
-class ArraySource:
-    """Pictures from arrays, training part first. See `ganvas.data.sources.Source`."""
+def open_array(
+    array: NDArray[Any] | Sequence[NDArray[Any]],
+    labels: NDArray[Any] | Sequence[int] | Sequence[str] | None = None,
+    name: str = "array",
+) -> ArraySource:
+    """Pictures that are an array in memory, or a list of arrays of one size and type.
 
-    in_order = True  # read from front to back, or blocks are unpacked again and again
+    array: [N, H, W], [N, H, W, C] or [N, C, H, W]; `ganvas.data.levels` says which types. labels: one whole number or
+    name per picture. Raises GanvasError for others.
+    """
+    rows: Rows
+    if isinstance(array, np.ndarray):
+        rows = array
+    else:
+        pictures = [np.asarray(picture) for picture in array]
+        kinds = {(picture.shape, str(picture.dtype)) for picture in pictures}
+        if len(kinds) != 1:
+            listed = ", ".join(f"{dtype} {list(shape)}" for shape, dtype in sorted(kinds)[:3]) or "none"
+            raise GanvasError(f"the pictures of {name} must be of one size and type, but there are: {listed}")
+        rows = _Rows(pictures)
+    values = None if labels is None else np.asarray(labels)
+    part = array_part(name, "train", rows, values)
+    digest = hashlib.sha256(f"array {rows.shape} {rows.dtype.str}".encode())
+    for row in range(rows.shape[0]):  # nothing but the content says whether an array is the same
+        digest.update(np.ascontiguousarray(rows[row]).data)
+    if values is not None:
+        digest.update(repr(values.tolist()).encode())
+    return ArraySource(name, [part], None, digest.hexdigest(), "the arrays")
 
-    def __init__(
-        self,
-        name: str,
-        parts: Sequence[Part],
-        class_names: Sequence[str] | None,
-        fingerprint: str,
-        origin: str,
-    ) -> None:
-        values = [part.label_values for part in parts]
-        notes: list[str] = []
-        if values[0] is not None and any(value is None for value in values):
-            parts, values = parts[:1], values[:1]
-            notes.append("the test pictures are left out: they have no labels, the training pictures have")
-        for part, value in zip(parts, values, strict=True):
-            if value is not None and len(value) != part.pictures.shape[0]:
-                raise GanvasError(
-                    f"{name} has {part.pictures.shape[0]} {part.name} pictures but {len(value)} labels "
-                    "for them: there must be one label per picture"
-                )
-        found = labelling.unlabelled(f"{origin} hold no labels")
-        if values[0] is not None:
-            found = labelling.labels_from_values(
-                np.concatenate(cast(list[NDArray[np.generic]], values)), class_names, origin
-            )
-        self.name, self.fingerprint, self._parts = name, fingerprint, tuple(parts)
-        self.labels: NDArray[np.int64] | None = found.labels
-        self.class_names: tuple[str, ...] = found.class_names
-        self.labels_note = found.note
-        self.notes: tuple[str, ...] = tuple(notes)
-        counts = [part.pictures.shape[0] for part in parts]
-        self.names: Sequence[str] = [
-            f"{p.name}[{i}]" for p, count in zip(parts, counts, strict=True) for i in range(count)
-        ]
-        self.held_out: NDArray[np.bool_] = np.repeat([part.held_out for part in parts], counts)
 
-    def read(self, index: int) -> Pixels:
-        """One picture: [H, W, C] uint8 or uint16. Raises PictureError."""
-        part, place = self._find(index)
-        try:
-            picture = part.pictures[place]
-        except _DAMAGE as error:
-            raise PictureError(self.names[index], f"cannot be read ({error})") from error
-        if part.channels_first:
-            return picture.transpose(1, 2, 0)
-        return picture if picture.ndim == 3 else picture[..., None]
+def is_array_folder(folder: Path) -> bool:
+    """Whether a folder holds images.npy."""
+    return (folder / _IMAGES_NPY).is_file()
 
-    def header(self, index: int) -> Header:
-        """What the picture's array declares."""
-        return self._find(index)[0].header
 
-    def _find(self, index: int) -> tuple[Part, int]:
-        for part in self._parts:
-            if index < part.pictures.shape[0]:
-                return part, index
-            index -= part.pictures.shape[0]
-        raise IndexError(index)
+def open_npy(name: str, path: Path) -> ArraySource:
+    """The pictures of an .npy file, or of the images.npy of a folder, mapped rather than read.
+
+    Labels are <file>_labels.npy beside it (for train_images.npy also train_labels.npy), or labels.npy, if they are
+    as many as the pictures. Raises GanvasError if the file holds no pictures.
+    """
+    path = path / _IMAGES_NPY if path.is_dir() else path
+    try:
+        pictures = np.load(path, mmap_mode="r", allow_pickle=False)
+    except _NOT_AN_ARRAY as error:
+        raise GanvasError(f"{name} is not a readable .npy file of numbers ({error}): copy or save it again") from error
+    if not isinstance(pictures, np.ndarray):  # numpy opens an .npz whatever its name
+        raise GanvasError(f"{name} holds several arrays: rename it to .npz")
+    digest = hashlib.sha256(b"npy")
+    digest.update(_identity(path))
+    if pictures.ndim == 0:
+        pictures = pictures.reshape(1)  # for its shape to be refused with those of others
+    values, found, notes = None, "the arrays", []
+    for beside in dict.fromkeys((f"{path.stem}_labels", path.stem.replace("images", "labels"), "labels")):
+        file = path.with_name(f"{beside}.npy")
+        if file == path or not file.is_file():
+            continue
+        values, why_not = _labels_of_npy(file, pictures.shape[0])
+        if why_not:
+            notes.append(f"{file.name} beside it is passed over: {why_not}")
+        else:
+            found = file.name
+            digest.update(_identity(file))
+            break
+    part = array_part(name, "train", pictures, values)
+    return ArraySource(name, [part], None, digest.hexdigest(), found, notes)
+
+
+def _labels_of_npy(file: Path, count: int) -> tuple[NDArray[np.generic] | None, str]:
+    """The labels of `count` pictures; or None and why the file gives none."""
+    try:
+        mapped = np.load(file, mmap_mode="r", allow_pickle=False)
+    except _NOT_AN_ARRAY as error:
+        return None, f"it cannot be read ({error})"
+    if not isinstance(mapped, np.ndarray) or mapped.shape not in ((count,), (count, 1)):
+        return None, f"it has the shape {list(mapped.shape)} for {count} pictures"
+    if mapped.dtype.kind not in "iuU":
+        return None, f"it holds {mapped.dtype}, not whole numbers or names"
+    return np.array(mapped), ""
+
+
+def _identity(path: Path) -> bytes:
+    status = path.stat()
+    return b"%s\0%d\0%d\0" % (path.name.encode("utf-8", "replace"), status.st_size, status.st_mtime_ns)
 
 
 def open_npz(name: str, path: Path) -> ArraySource:
     """An .npz with `images` (and `labels`), or `train_images`, `train_labels`, `test_images`, `test_labels`.
 
-    images: [N, H, W], [N, H, W, C] or, with 1, 3 or 4 channels, [N, C, H, W]; uint8 or uint16. labels: [N]
-    whole numbers or names. `class_names` may name the labels. Raises GanvasError for anything else.
+    images: [N, H, W], [N, H, W, C] or, with 1, 3 or 4 channels, [N, C, H, W]; `ganvas.data.levels` says which types.
+    labels: [N] whole numbers or names. `class_names` may name the labels. Raises GanvasError for anything else.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-    except _DAMAGE as error:
+    except _NOT_AN_ARRAY as error:
         raise GanvasError(f"{name} is not a readable .npz file ({error}): copy or make it again") from error
     digest = hashlib.sha256(b"npz")
     for info in members.values():
@@ -132,34 +150,19 @@ def open_npz(name: str, path: Path) -> ArraySource:
     for part, start in wanted.items():
         blocks = Blocks.of_npz(name, path, members[f"{start}images"])
         values = _small_array(name, path, f"{start}labels") if f"{start}labels" in members else None
-        parts.append(_part(name, part, blocks, values))
+        parts.append(array_part(name, part, blocks, values))
     class_names = None
     if "class_names" in members:
         class_names = [str(value) for value in _small_array(name, path, "class_names").reshape(-1)]
-    return ArraySource(name, parts, class_names, digest.hexdigest(), "the arrays")
+    return ArraySource(name, parts, class_names, digest.hexdigest(), "the arrays", in_order=True)
 
 
 def _small_array(name: str, path: Path, key: str) -> NDArray[np.generic]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return cast(NDArray[np.generic], arrays[key])
-    except _DAMAGE as error:
+    except _NOT_AN_ARRAY as error:
         raise GanvasError(f"{key} of {name} cannot be read ({error}): save plain numbers or text") from error
-
-
-def _part(name: str, part: str, pictures: Blocks | Pixels, values: NDArray[np.generic] | None) -> Part:
-    """A part after checking that its pixels are pictures."""
-    shape, dtype = pictures.shape, pictures.dtype
-    if dtype not in (np.uint8, np.uint16):
-        raise GanvasError(f"{part} images of {name} are {dtype}: expected uint8 or uint16; {_HOW_TO_CONVERT}")
-    channels_last = len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 2, 3, 4))
-    channels_first = not channels_last and len(shape) == 4 and shape[1] in (1, 3, 4)
-    if not (channels_last or channels_first) or 0 in shape:
-        raise GanvasError(
-            f"{part} images of {name} have the shape {list(shape)}: expected [N, H, W], [N, H, W, C] or "
-            "[N, C, H, W] with 1 to 4 channels"
-        )
-    return Part(part, pictures, channels_first, values, held_out=part != "train")
 
 
 def idx_files_in(folder: Path) -> list[Path]:
@@ -202,14 +205,14 @@ def open_idx(name: str, path: Path, class_names: Sequence[str] | None = None) ->
             if file is not None:
                 digest.update(_sha256_of(file))
         values = None if labels is None else _all(name, _idx(name, labels, 1))
-        parts.append(_part(name, part, _idx(name, images, 3), values))
-    return ArraySource(name, parts, class_names, digest.hexdigest(), "the idx files")
+        parts.append(array_part(name, part, _idx(name, images, 3), values))
+    return ArraySource(name, parts, class_names, digest.hexdigest(), "the idx files", in_order=True)
 
 
 def _all(name: str, blocks: Blocks) -> NDArray[np.generic]:
     try:
         return blocks.all()
-    except _DAMAGE as error:
+    except _NOT_AN_ARRAY as error:
         raise GanvasError(f"labels of {name} cannot be read ({error}): copy the file again") from error
 
 
@@ -245,7 +248,7 @@ def _idx(name: str, path: Path, dimensions: int) -> Blocks:
         with opened() as file:
             magic = file.read(4)
             lengths = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
-    except (*_DAMAGE, struct.error) as error:
+    except _NOT_AN_ARRAY as error:
         raise GanvasError(f"{path.name} of {name} is not a readable idx file ({error}): copy it again") from error
     if magic != bytes((0, 0, 8, dimensions)):
         raise GanvasError(

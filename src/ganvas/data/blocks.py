@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
@@ -15,7 +17,14 @@ from ganvas.data.decode import Pixels
 from ganvas.errors import GanvasError
 
 BLOCK_BYTES = 8 << 20
+CHEAP_BYTES = 64 << 20  # what may be read of a stream to learn what it holds
 KEPT = 2  # blocks: readers of neighbouring rows in several threads do not send each other back to the start
+
+# Everything that opening a ZIP member or reading the header of an array was seen to raise on damaged files.
+_NO_ARRAY = (
+    *(OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError),
+    *(ValueError, LookupError, TypeError, SyntaxError, OverflowError, MemoryError, tokenize.TokenError),
+)
 
 
 class Blocks:
@@ -49,6 +58,11 @@ class Blocks:
             while number not in self._kept:
                 self._advance(number)
             return cast(Pixels, self._kept[number][place])
+
+    @property
+    def cheap_rows(self) -> int:
+        """How many rows can be looked at without reading far into the stream; at least 1."""
+        return max(1, CHEAP_BYTES // max(1, self._row_bytes))
 
     def all(self) -> NDArray[np.generic]:
         """The whole array: for small ones, such as labels."""
@@ -96,20 +110,18 @@ class Blocks:
                 }
                 shape, fortran_order, dtype = read[version](stream)
                 offset = stream.tell()
-        except (
-            OSError,
-            EOFError,
-            ValueError,
-            KeyError,
-            zipfile.BadZipFile,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
+        except _NO_ARRAY as error:
             raise GanvasError(
                 f"{member.filename} of {name} is not a readable array ({error}): save it again"
             ) from error
         if fortran_order and len(shape) > 1:
             raise GanvasError(
                 f"{member.filename} of {name} is stored column by column: save numpy.ascontiguousarray of it"
+            )
+        declared = offset + int(np.prod(shape, dtype=object)) * dtype.itemsize
+        if member.file_size != declared and not dtype.hasobject:
+            raise GanvasError(
+                f"{member.filename} of {name} has {member.file_size} bytes, its header declares {declared}: "
+                "save it again"
             )
         return cls(opened, offset, shape, dtype)

@@ -1,27 +1,24 @@
-"""Sources known by name: the digits that scikit-learn ships, and three that are downloaded once, checked."""
+"""Sources known by name: small ones that scikit-learn and scikit-image ship, and three downloaded once, checked."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
-import tarfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganvas.data import arrays
 from ganvas.data.cache import downloads_folder
-from ganvas.data.decode import Header
+from ganvas.data.cifar import Loaded, load_cifar10
+from ganvas.data.contract import EncodedPictures, Source, SourceDefaults
+from ganvas.data.decode import Header, PictureError, Pixels
 from ganvas.data.download import Download, Progress, fetch
 from ganvas.errors import GanvasError
-
-if TYPE_CHECKING:
-    from ganvas.data.sources import Source
 
 _TFDS = "tensorflow/datasets on GitHub, tensorflow_datasets/url_checksums"
 _TORCHVISION = "pytorch/vision on GitHub, torchvision/datasets/mnist.py"
@@ -30,15 +27,23 @@ _IDX_FILES = ("train-images", "train-labels", "t10k-images", "t10k-labels")
 
 @dataclass(frozen=True)
 class Builtin:
-    """One row of the table: `pictures` counts training and test ones, `size` is height, width, channels."""
+    """One row of the table: `pictures` counts training and test ones.
+
+    size: height, width, channels; None where the pictures differ. class_names: empty without labels.
+    """
 
     name: str
     pictures: int
-    size: tuple[int, int, int]
+    size: tuple[int, int, int] | None
     licence: str
     origin: str
     class_names: tuple[str, ...]
     files: tuple[Download, ...] = field(default=(), repr=False)
+
+    @property
+    def size_text(self) -> str:
+        """The size as a reader sees it."""
+        return "various" if self.size is None else "x".join(map(str, self.size))
 
 
 def _idx_downloads(bases: Sequence[str], known: dict[str, tuple[int, str, str]], source: str) -> tuple[Download, ...]:
@@ -57,6 +62,20 @@ _FASHION_NAMES = (
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
 
+# What scikit-image says of the photographs inside its package; those of which it states no licence are left out.
+_PHOTOS = {
+    "astronaut.png": "public domain (NASA)",
+    "brick.png": "CC0",
+    "camera.png": "CC0 (Lav Varshney)",
+    "chelsea.png": "CC0 (Stefan van der Walt)",
+    "coffee.png": "CC0 (Rachel Michetti)",
+    "coins.png": "no known restrictions (Brooklyn Museum)",
+    "grass.png": "CC0",
+    "gravel.png": "CC0",
+    "hubble_deep_field.jpg": "public domain (NASA)",
+    "rocket.jpg": "public domain (SpaceX)",
+}
+
 BUILTINS: dict[str, Builtin] = {
     row.name: row
     for row in (
@@ -67,6 +86,22 @@ BUILTINS: dict[str, Builtin] = {
             "CC BY 4.0 (UCI repository)",
             "https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
             _DIGIT_NAMES,
+        ),
+        Builtin(
+            "faces-tiny",
+            100,
+            (25, 25, 1),
+            "none stated; from Labeled Faces in the Wild, for research",
+            "http://vis-www.cs.umass.edu/lfw/",
+            (),
+        ),
+        Builtin(
+            "photos",
+            len(_PHOTOS),
+            None,
+            "; ".join(f"{file.partition('.')[0]}: {licence}" for file, licence in _PHOTOS.items()),
+            "https://scikit-image.org/docs/stable/api/skimage.data.html",
+            (),
         ),
         Builtin(
             "mnist",
@@ -173,9 +208,12 @@ def open_builtin(name: str, progress: Progress | None = None) -> Source:
     """Open a built-in source, downloading it the first time. Raises GanvasError if it cannot be had."""
     row = BUILTINS[name]
     if name == "digits":
-        if importlib.util.find_spec("sklearn") is None:
-            raise GanvasError('digits come with scikit-learn, which is not installed: pip install "ganvas[demo]"')
+        _need(row, "sklearn", "scikit-learn")
         return _LoadedSource(row, 1797, load_digits, _text_hash("digits of scikit-learn, 1"), (16, 16))
+    if name == "faces-tiny":
+        return arrays.open_array(_tiny_faces(_skimage_data(row)), name=name)
+    if name == "photos":
+        return _Photos(row, _skimage_data(row))
     folder = downloads_folder(name)
     files = fetch(name, row.files, folder, progress)
     if name == "cifar10":
@@ -183,10 +221,57 @@ def open_builtin(name: str, progress: Progress | None = None) -> Source:
     return arrays.open_idx(name, folder, row.class_names)
 
 
-Loaded = tuple[NDArray[np.uint8], NDArray[np.int64]]  # pictures [N, H, W, C], labels [N]
+def _need(row: Builtin, module: str, package: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        verb = "come" if row.name.endswith("s") else "comes"
+        raise GanvasError(f'{row.name} {verb} with {package}, which is not installed: pip install "ganvas[demo]"')
 
 
-class _LoadedSource:
+def _skimage_data(row: Builtin) -> Path:
+    """The folder of pictures inside scikit-image's package; what it would download is never asked for."""
+    _need(row, "skimage", "scikit-image")
+    spec = importlib.util.find_spec("skimage")
+    origin = None if spec is None else spec.origin
+    assert origin is not None, "the package was found two lines above"
+    return Path(origin).parent / "data"
+
+
+def _tiny_faces(data: Path) -> NDArray[np.floating]:
+    """[100, 25, 25] float64 in [0, 1]: the faces; what follows them in the file is background."""
+    path = data / "lfw_subset.npy"
+    try:
+        faces: NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)[:100]
+    except (OSError, ValueError) as error:
+        raise GanvasError(f"{path} cannot be read ({error}): install scikit-image again") from error
+    return faces
+
+
+class _Photos(EncodedPictures):
+    """Photographs inside scikit-image's package, of several sizes, some grey: meant to be cut into patches."""
+
+    def __init__(self, row: Builtin, data: Path) -> None:
+        self.name, self.class_names, self.labels = row.name, row.class_names, None
+        self.labels_note = "unlabelled: photographs of many things"
+        self.names = tuple(_PHOTOS)
+        self.held_out = np.zeros(len(self.names), np.bool_)
+        self._data = data
+        sizes = " ".join(f"{name} {self.size(index)}" for index, name in enumerate(self.names))
+        self.fingerprint = _text_hash(f"photos of scikit-image: {sizes}")
+
+    def encoded(self, index: int) -> bytes:
+        """The whole file of one picture."""
+        try:
+            return (self._data / self.names[index]).read_bytes()
+        except OSError as error:
+            raise PictureError(self.names[index], f"cannot be read ({error.strerror})") from error
+
+    def size(self, index: int) -> int:
+        """Bytes of the file; 0 if it is not there."""
+        path = self._data / self.names[index]
+        return path.stat().st_size if path.is_file() else 0
+
+
+class _LoadedSource(SourceDefaults):
     """A built-in that fits in memory and is loaded at the first look at a picture or label."""
 
     def __init__(
@@ -200,11 +285,11 @@ class _LoadedSource:
         self.name, self.class_names, self.fingerprint = row.name, row.class_names, fingerprint
         self.default_resolution = default_resolution
         self.labels_note = f"{len(row.class_names)} classes of {row.name}"
-        self.notes: tuple[str, ...] = ()
         self.held_out: NDArray[np.bool_] = np.arange(row.pictures) >= training
         self.names: Sequence[str] = [
             f"test[{i - training}]" if i >= training else f"train[{i}]" for i in range(row.pictures)
         ]
+        assert row.size is not None, "only sources of one size are loaded at once"
         height, width, channels = row.size
         self._header = Header(width, height, channels, 8)
         self._load = load
@@ -216,7 +301,7 @@ class _LoadedSource:
         """[N] int64."""
         return self._arrays()[1]
 
-    def read(self, index: int) -> NDArray[np.uint8]:
+    def read(self, index: int) -> Pixels:
         """One picture: [H, W, C] uint8."""
         picture: NDArray[np.uint8] = self._arrays()[0][index]
         return picture
@@ -240,30 +325,6 @@ def load_digits() -> Loaded:
     bunch = datasets.load_digits()
     pictures = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
     return pictures[..., None], bunch.target.astype(np.int64)
-
-
-def load_cifar10(path: Path, records: int = 10_000) -> Loaded:
-    """CIFAR-10's binary version, read inside its archive: [N, 32, 32, 3] uint8, [N] int64, training first.
-
-    Each of the six files holds `records` records: a label byte, then 32x32 red, green and blue bytes.
-    Raises GanvasError if the archive holds anything else.
-    """
-    files = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            found: dict[str, bytes] = {}
-            for member in archive:
-                name = member.name.rpartition("/")[2]
-                if name in files and member.isfile() and member.size == records * 3073:
-                    stream = archive.extractfile(member)
-                    found[name] = stream.read() if stream is not None else b""
-        data = np.frombuffer(b"".join(found[name] for name in files), np.uint8).reshape(-1, 3073)
-    except (OSError, EOFError, tarfile.TarError, KeyError, ValueError) as error:
-        raise GanvasError(
-            f"{path} is not CIFAR-10's binary archive ({error}): delete it to download it again"
-        ) from error
-    pictures = data[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return pictures, data[:, 0].astype(np.int64)
 
 
 def _text_hash(text: str) -> str:
