@@ -13,6 +13,9 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.version import __version__
 
 if TYPE_CHECKING:
+    from ganvas.data.prepare import check_source as check
+    from ganvas.data.prepare import prepare
+    from ganvas.data.sources import open_source
     from ganvas.evaluate import evaluate
     from ganvas.model import Model, load
     from ganvas.report import write_report
@@ -24,8 +27,11 @@ __all__ = [
     "Run",
     "UsageError",
     "__version__",
+    "check",
     "evaluate",
     "load",
+    "open_source",
+    "prepare",
     "train",
     "write_report",
 ]
@@ -37,8 +43,12 @@ _WHERE = {
     "Run": "ganvas.training.loop",
     "train": "ganvas.training.loop",
     "evaluate": "ganvas.evaluate",
+    "open_source": "ganvas.data.sources",
+    "prepare": "ganvas.data.prepare",
     "write_report": "ganvas.report",
+    "check": "ganvas.data.prepare",
 }
+_CALLED = {"check": "check_source"}
 
 
 def __getattr__(name: str) -> Any:
@@ -46,7 +56,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'ganvas' has no attribute '{name}'")
     from importlib import import_module
 
-    return getattr(import_module(_WHERE[name]), name)
+    return getattr(import_module(_WHERE[name]), _CALLED.get(name, name))
 
 
 def __dir__() -> list[str]:

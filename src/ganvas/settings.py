@@ -6,6 +6,8 @@ Durations count images, not steps, so that they survive a change of batch size.
 from __future__ import annotations
 
 import difflib
+import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -19,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from ganvas.data.options import SourceOptions, StoreOptions
 from ganvas.errors import UsageError
 
 # Where G's gradient on a fake is a finite multiple of D's: one backward pass through D can serve both turns.
@@ -37,6 +40,13 @@ def parse_resolution(value: object) -> object:
     return value
 
 
+def _whole_number(value: object) -> object:
+    return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
+Channels = Annotated[Literal[1, 3, 4], BeforeValidator(_whole_number)]
+
+
 def _parse_names(value: object) -> object:
     if isinstance(value, str):
         names = tuple(name.strip().replace("color", "colour") for name in value.split(",") if name.strip())
@@ -44,6 +54,30 @@ def _parse_names(value: object) -> object:
     return value
 
 
+_COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0), "grey": (128, 128, 128)}
+
+
+def parse_colour(value: object) -> object:
+    """`white`, `#ff8000` or `255,128,0` -> (255, 128, 0); tuples pass through."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower().replace("gray", "grey")
+    if text in _COLOURS:
+        return _COLOURS[text]
+    parts = [part.strip() for part in text.split(",")]
+    if re.fullmatch("#[0-9a-f]{6}", text):
+        return tuple(bytes.fromhex(text[1:]))
+    if len(parts) == 3 and all(part.isdigit() and int(part) < 256 for part in parts):
+        return tuple(map(int, parts))
+    raise ValueError(f"'{value}' is not a colour: give white, black, grey, #rrggbb, or red,green,blue from 0 to 255")
+
+
+Level = Annotated[int, Field(ge=0, le=255)]
+Colour = Annotated[
+    tuple[Level, Level, Level],
+    BeforeValidator(parse_colour, json_schema_input_type=str),
+    PlainSerializer(lambda c: "#{:02x}{:02x}{:02x}".format(*c), return_type=str),
+]
 Side = Annotated[int, Field(ge=4, le=4096)]
 Resolution = Annotated[
     tuple[Side, Side],
@@ -57,17 +91,74 @@ Names = Annotated[
 ]
 
 
-class TrainSettings(BaseModel):
-    """How one run is trained. A recipe is such a table with other numbers; the user overrides cells."""
+class DataSettings(BaseModel):
+    """What is asked of the pictures, and how their source is to be read where there is more than one way."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    # data
     resolution: Resolution | None = Field(
         None, description="picture size: 32 or HEIGHTxWIDTH [default: chosen from the data]"
     )
-    channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB [default: grey if all pictures are]")
-    labels: bool | None = Field(None, description="train with classes [default: when the data has them]")
+    channels: Channels | None = Field(
+        None, description="1 grey, 3 RGB, 4 RGB and alpha [default: grey if all pictures are, else RGB]"
+    )
+    fit: Literal["crop", "pad", "squash", "patch"] = Field(
+        "crop", description="for another aspect: cut the edges, add bars, stretch, or cut patches without scaling"
+    )
+    matte: Colour = Field((255, 255, 255), description="colour under transparent pixels: white, black, #rrggbb")
+    labels: bool | None = Field(None, description="use classes [default: when the data has them]")
+    labels_file: str | None = Field(None, description="CSV or JSON lines with a row for each picture")
+    label_column: str | None = Field(None, description="column (or HDF5 data set) of the classes [default: found]")
+    image_column: str | None = Field(None, description="column (or HDF5 data set) of the pictures [default: found]")
+    pairs: Literal["side-by-side", "by-name"] | None = Field(
+        None, description="A|B in one picture, or folders A/ and B/ with the same names"
+    )
+    side: Literal["A", "B"] | None = Field(None, description="of pairs, use only this side")
+    frames_every: int | None = Field(None, ge=1, description="of videos, one frame in so many [default: two a second]")
+    stream: bool = Field(False, description="train straight from shards, without preparing all pictures first")
+    window: str = Field("auto", description="of medical pictures: auto, file, percentile or CENTRE/WIDTH")
+    slices: str = Field("filled", description="of volumes: all, middle, every:N or filled")
+    plane: Literal["axial", "coronal", "sagittal"] = Field("axial", description="how volumes are cut")
+
+    def source_options(self) -> SourceOptions:
+        """The part that says how the source is read."""
+        return SourceOptions(
+            labels_file=None if self.labels_file is None else Path(self.labels_file).expanduser(),
+            image_column=self.image_column,
+            label_column=self.label_column,
+            pairs=self.pairs,
+            side=self.side,
+            window=self.window,
+            slices=self.slices,
+            plane=self.plane,
+            frames_every=self.frames_every,
+            stream=self.stream,
+        )
+
+    def store_options(self, largest: int = 64) -> StoreOptions:
+        """The part that says what is made of the pictures; `largest`: the longest side that is chosen by itself."""
+        return StoreOptions(
+            resolution=self.resolution,
+            largest=largest,
+            channels=self.channels,
+            labels=self.labels,
+            matte=self.matte,
+            fit=self.fit,
+        )
+
+
+def build_data_settings(cells: dict[str, Any]) -> DataSettings:
+    """Settings of the data from names and values. Raises UsageError as `build_settings` does."""
+    cells = {name.replace("-", "_"): value for name, value in cells.items() if value is not None}
+    try:
+        return DataSettings(**cells)
+    except ValidationError as error:
+        raise UsageError(explain(error)) from None
+
+
+class TrainSettings(DataSettings):
+    """How one run is trained. A recipe is such a table with other numbers; the user overrides cells."""
+
     mirror: bool = Field(
         False, description="show pictures mirrored half of the time (not for text or asymmetric things)"
     )

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, create_model
 
 from ganvas.errors import UsageError
-from ganvas.settings import TrainSettings
+from ganvas.settings import DataSettings, TrainSettings
 
 # Flags that users of StyleGAN and diffusers bring with them, where they mean the same.
 ALIASES = {
@@ -76,14 +76,14 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def _settings_as_words() -> type[BaseModel]:
-    """TrainSettings with every field optional: what is not typed comes from the recipe, and fits are checked there."""
-    typed_as_text = {"resolution", "augment"}
+def _as_words(name: str, settings: type[BaseModel]) -> type[BaseModel]:
+    """Settings with every field optional: what is not typed comes from the recipe, and fits are checked there."""
+    typed_as_text = {"resolution", "augment", "matte"}
     fields: dict[str, Any] = {}
-    for name, info in TrainSettings.model_fields.items():
-        kind = str if name in typed_as_text else info.rebuild_annotation()
-        fields[name] = (kind | None, _without_default(info))
-    return create_model("TrainWords", __config__=ConfigDict(frozen=True, extra="forbid"), **fields)
+    for field, info in settings.model_fields.items():
+        kind = str if field in typed_as_text else info.rebuild_annotation()
+        fields[field] = (kind | None, _without_default(info))
+    return create_model(name, __config__=ConfigDict(frozen=True, extra="forbid"), **fields)
 
 
 def _without_default(info: Any) -> Any:
@@ -92,4 +92,5 @@ def _without_default(info: Any) -> Any:
     return Field(default=None, description=info.description)
 
 
-TrainWords = _settings_as_words()
+TrainWords = _as_words("TrainWords", TrainSettings)
+DataWords = _as_words("DataWords", DataSettings)

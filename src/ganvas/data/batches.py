@@ -48,6 +48,12 @@ class Batches:
         """How many pictures there are."""
         return len(self._images)
 
+    def __enter__(self) -> Batches:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass  # nothing is open; a stream's batches have something to close
+
     def indices(self, step: int) -> NDArray[np.int64]:
         """Which pictures make up batch number `step` (from 0): [batch] int64."""
         if step < 0:
@@ -65,17 +71,23 @@ class Batches:
     def at(self, step: int) -> tuple[Tensor, Tensor | None]:
         """Batch `step` on the device: pictures [batch, C, H, W] float32 in [-1, 1], labels [batch] int64."""
         chosen = self.indices(step)
-        pixels = self._sent(torch.from_numpy(self._images[chosen]))
+        pixels = to_device(torch.from_numpy(self._images[chosen]), self.device)
         if self.mirror:  # before the conversion: a quarter of the bytes to move
-            coins = self._sent(torch.from_numpy(_coins(self.batch, self.seed, step)))
-            pixels = _mirrored(pixels, coins)
-        labels = None if self._labels is None else self._sent(torch.from_numpy(self._labels[chosen]))
+            pixels = mirror_some(pixels, self.seed, step)
+        labels = None if self._labels is None else to_device(torch.from_numpy(self._labels[chosen]), self.device)
         return to_float(pixels), labels
 
-    def _sent(self, tensor: Tensor) -> Tensor:
-        if self.device.type == "cuda":  # pinned memory lets the copy run beside the computation
-            return tensor.pin_memory().to(self.device, non_blocking=True)
-        return tensor.to(self.device)
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A CPU tensor on the device; pinned memory lets the copy to a GPU run beside the computation."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def mirror_some(pixels: Tensor, seed: int, step: int) -> Tensor:
+    """[N, C, H, W] integers, each flipped left to right with probability 1/2, drawn from (seed, step)."""
+    return _mirrored(pixels, to_device(torch.from_numpy(_coins(len(pixels), seed, step)), pixels.device))
 
 
 def _mirrored(pixels: Tensor, coins: Tensor) -> Tensor:

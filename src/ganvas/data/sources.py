@@ -29,11 +29,11 @@ from ganvas.data.labels import HELD_OUT_FOLDERS
 from ganvas.data.nifti import is_nifti, open_nifti
 from ganvas.data.options import DEFAULT_OPTIONS, SourceOptions
 from ganvas.data.pairs import open_pairs
-from ganvas.data.shards import expand, is_remote, is_shards
+from ganvas.data.shards import expand, is_remote, is_shards, redacted
 from ganvas.data.store import is_store
 from ganvas.data.stored import StoreSource
 from ganvas.data.streamed import StreamedSource
-from ganvas.data.tables import is_table_folder, open_dataset, open_table
+from ganvas.data.tables import is_table_folder, open_dataset, open_files, open_table, split_of
 from ganvas.data.video import is_video, open_video
 from ganvas.data.webdataset import WebDatasetSource
 from ganvas.errors import GanvasError, UsageError
@@ -111,11 +111,19 @@ def _open_address(given: str, progress: Progress | None, options: SourceOptions)
             return open_hub(given, options, progress)
         return StreamedSource(given, options, _training_shards(given))
     if options.stream or is_remote(given):
-        if not is_shards(given):
-            raise UsageError(f"--stream needs shards (.tar or .parquet), which {given} is not: leave it out")
-        return StreamedSource(given, options, expand(given))
+        shards = expand(given)
+        others = [shard for shard in shards if not shard.split("?")[0].lower().endswith((*_TARS, ".parquet"))]
+        if others:
+            raise UsageError(
+                f"only shards (.tar, .parquet) can be streamed, not {redacted(others[0])}: prepare it first"
+            )
+        return StreamedSource(given, options, shards)
     if not Path(given).expanduser().exists() and is_shards(given):
-        return WebDatasetSource(given, expand(given), options)
+        shards = expand(given)
+        if all(shard.lower().endswith(_TABLES) for shard in shards):
+            root = Path(os.path.commonpath(shards))
+            return open_files(given, root, [(Path(shard), split_of(shard)) for shard in shards], options)
+        return WebDatasetSource(given, shards, options)
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -11,10 +12,13 @@ from typing import Any
 import torch
 
 from ganvas.data.batches import Batches
+from ganvas.data.checkup import Checkup, check
+from ganvas.data.contract import Source
 from ganvas.data.sources import open_source
 from ganvas.data.store import Store, open_store
+from ganvas.data.stream_batches import StreamBatches
 from ganvas.devices import keep_freed_memory, pick_device
-from ganvas.errors import GanvasError
+from ganvas.errors import GanvasError, UsageError
 from ganvas.games.generation import Stats
 from ganvas.games.noise import generator_for
 from ganvas.model import Model, load
@@ -29,10 +33,11 @@ from ganvas.training.plan import (
     make_plan,
     read_settings,
     settings_for_resume,
+    source_options,
     store_options,
     write_settings,
 )
-from ganvas.training.run_folder import RunFolder, choose_run_folder, make_run_folder
+from ganvas.training.run_folder import RunFolder, choose_run_folder, make_run_folder, write_text_atomically
 from ganvas.training.session import (
     Session,
     first_look,
@@ -97,7 +102,8 @@ def train(
         keep_freed_memory()
     folder = choose_run_folder(out, str(source), recipe, overwrite=overwrite, resume=resume)
     saved = folder if resume and folder.settings.is_file() else None
-    data, plan = settle(source, recipe, words, device, store=store, saved=saved, quiet=quiet)
+    settled = settle(source, recipe, words, device, store=store, saved=saved, quiet=quiet)
+    data, plan = settled.store, settled.plan
     state = TrainState.create(plan.settings, plan.config, device)
     checkpoint, problems = load_newest_checkpoint(folder.checkpoints) if resume else (None, [])
     if checkpoint is not None:
@@ -106,8 +112,11 @@ def train(
     facts = first_facts(plan, data, state)
     folder.write_facts(facts)
     write_settings(folder.settings, plan.recipe.name, plan.settings)
+    write_text_atomically(folder.checkup, json.dumps(settled.checkup.to_json(), indent=1))
+    settled.checkup.write_page(folder.checkup_page)
     with Journal(folder.stats, quiet=quiet, resume_from=state.images if resume else None) as journal:
         introduce(journal, folder, plan, data, facts)
+        say_checkup(journal, folder, settled.checkup)
         if resume:
             say_resumed(journal, state.images, checkpoint is not None, problems)
         judge = learn_judge(data, plan.settings.minutes, device, journal)
@@ -115,11 +124,22 @@ def train(
             session = Session(folder, data, plan, state, judge, journal, stop, facts, started)
             session.budget = make_budget(session, float(checkpoint.counters["seconds"]) if checkpoint else 0.0)
             try:
-                play(session)
+                with make_batches(session, settled.source, checkpoint) as session.batches:
+                    play(session)
             except (GanvasError, OSError) as error:
                 folder.write_facts({**facts, "ended": "failed", "error": str(error), "images_seen": state.images})
                 raise
             return finish_run(session)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a run begins with."""
+
+    source: Source
+    store: Store
+    plan: Plan
+    checkup: Checkup
 
 
 def settle(
@@ -131,24 +151,40 @@ def settle(
     store: str | Path | None,
     saved: RunFolder | None,
     quiet: bool,
-) -> tuple[Store, Plan]:
-    """The prepared pictures and the plan: from the user's words, or of the `saved` run that goes on."""
+) -> Settled:
+    """The pictures, looked at and prepared, and the plan: from the user's words, or of the `saved` run that goes on."""
     if saved is not None:
         recipe, of_run = read_settings(saved.settings)
         resumed = settings_for_resume(of_run, words)
         words = resumed.model_dump()
         words["labels"] = None if resumed.labels else False  # other pictures are told by their fingerprint below
     with bar(quiet=quiet) as show:
-        opened = open_source(source, show)
+        opened = open_source(source, show, source_options(words))
+        if getattr(opened, "sides", ()):
+            raise UsageError(f"{source} gives pairs and this recipe draws single pictures: add --side A or --side B")
+        wanted = store_options(words, device)
+        checkup = check(opened, options=wanted, device=device.type, progress=partial(show, "looking at pictures"))
         location = None if store is None else Path(store)
-        preparing = partial(show, "preparing pictures")
-        data = open_store(opened, store_options(words, device), location=location, progress=preparing)
+        data = open_store(opened, wanted, location=location, progress=partial(show, "preparing pictures"))
     if saved is not None and saved.read_facts().get("fingerprint") not in (None, data.fingerprint):
         raise GanvasError(
             f"{source} is not what {saved.path} was trained on (other pictures, size or labels): "
             "give the same source to resume, or another --out"
         )
-    return data, make_plan(DataFacts.of_store(data), opened.name, recipe, words, device)
+    plan = make_plan(DataFacts.of_store(data), opened.name, recipe, words, device)
+    return Settled(opened, data, plan, checkup)
+
+
+MOST_FINDINGS = 6
+
+
+def say_checkup(journal: Journal, folder: RunFolder, checkup: Checkup) -> None:
+    """What was found wrong with the pictures and what is done about it, the worst first."""
+    journal.say(f"checkup    {checkup.headline}")
+    wrong = [finding for finding in checkup.findings if finding.severity != "note"]
+    for finding in wrong[:MOST_FINDINGS]:
+        journal.say(f"           {finding.severity}: {finding.text}; {finding.action}")
+    journal.say(f"           {'all of it' if len(wrong) > MOST_FINDINGS else 'more'} in {folder.checkup_page}")
 
 
 def say_resumed(journal: Journal, images: int, from_checkpoint: bool, problems: list[str]) -> None:
@@ -162,13 +198,12 @@ def say_resumed(journal: Journal, images: int, from_checkpoint: bool, problems: 
 def play(session: Session) -> None:
     """The loop: batches in, steps played, the average moved, and now and then a line, a sheet, a checkpoint."""
     state, settings, budget = session.state, session.plan.settings, session.budget
-    batches = make_batches(session)
     averager, sheets = Averager(), sheet_times(session)
     saved_at, saved_images, logged = time.monotonic(), state.images, (time.monotonic(), state.images)
     if state.step == 0:
-        first_look(session, batches)
+        first_look(session)
     while not budget.done(state.images) and not session.stop.requested:
-        averager.add(train_step(state, batches, budget.progress(state.images)))
+        averager.add(train_step(state, session.batches, budget.progress(state.images)))
 
         if state.step % LOG_EVERY_STEPS == 0:
             logged = log(session, averager, logged)
@@ -187,7 +222,7 @@ def play(session: Session) -> None:
     write_checkpoint(session)
 
 
-def train_step(state: TrainState, batches: Batches, progress: float) -> Stats:
+def train_step(state: TrainState, batches: Batches | StreamBatches, progress: float) -> Stats:
     """D turns, G turn, average: one step, which depends on the seed and the step's number alone."""
     settings = state.game.settings
     reals = reals_of_step(batches, state.step, settings.n_critic)

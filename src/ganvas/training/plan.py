@@ -11,13 +11,14 @@ import numpy as np
 import torch
 import yaml
 
-from ganvas.data.sources import Source
+from ganvas.data.contract import Source
+from ganvas.data.options import SourceOptions
 from ganvas.data.store import Store, StoreOptions, StorePlan
 from ganvas.errors import GanvasError, UsageError
 from ganvas.model import ModelConfig
 from ganvas.networks.table import check_size
 from ganvas.recipes import Recipe, choose_recipe, find_recipe
-from ganvas.settings import TrainSettings, build_settings
+from ganvas.settings import DataSettings, TrainSettings, build_data_settings, build_settings
 from ganvas.training.budget import DEFAULT_MINUTES
 from ganvas.training.run_folder import write_text_atomically
 from ganvas.version import __version__
@@ -46,10 +47,17 @@ class Plan:
 
 
 def store_options(overrides: dict[str, Any], device: torch.device) -> StoreOptions:
-    """What the user's words say about the data."""
-    words = build_settings({k: v for k, v in overrides.items() if k in ("resolution", "channels", "labels")})
-    largest = 128 if device.type == "cuda" else 64
-    return StoreOptions(resolution=words.resolution, largest=largest, channels=words.channels, labels=words.labels)
+    """What the user's words say about the pictures."""
+    return _of_data(overrides).store_options(largest=128 if device.type == "cuda" else 64)
+
+
+def source_options(overrides: dict[str, Any]) -> SourceOptions:
+    """What the user's words say about how the source is read."""
+    return _of_data(overrides).source_options()
+
+
+def _of_data(overrides: dict[str, Any]) -> DataSettings:
+    return build_data_settings({k: v for k, v in overrides.items() if k.replace("-", "_") in DataSettings.model_fields})
 
 
 @dataclass(frozen=True)

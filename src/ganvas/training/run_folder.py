@@ -26,6 +26,8 @@ class RunFolder:
         self.path = path
         self.facts = path / MARKER
         self.settings = path / "settings.yaml"
+        self.checkup = path / "checkup.json"
+        self.checkup_page = path / "checkup.html"
         self.stats = path / "stats.jsonl"
         self.samples = path / "samples"
         self.checkpoints = path / "checkpoints"
@@ -100,7 +102,10 @@ def _empty(folder: RunFolder) -> None:
     for path in (folder.samples, folder.checkpoints, folder.model):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-    for path in (folder.settings, folder.stats, folder.verdict, folder.report, folder.facts):
+    for path in (
+        *(folder.settings, folder.checkup, folder.checkup_page, folder.stats),
+        *(folder.verdict, folder.report, folder.facts),
+    ):
         path.unlink(missing_ok=True)
 
 

@@ -10,12 +10,17 @@ from typing import Any
 import torch
 
 from ganvas.data.batches import Batches
+from ganvas.data.contract import Source
+from ganvas.data.decoders import Decoders
 from ganvas.data.store import Store
+from ganvas.data.stream import Position, SampleStream
+from ganvas.data.stream_batches import StreamBatches
+from ganvas.data.streamed import StreamedSource, decoding
 from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features
 from ganvas.games.generation import Batch
 from ganvas.training.budget import DEFAULT_MINUTES, Budget, training_seconds
-from ganvas.training.checkpoint import list_checkpoints, save_checkpoint
+from ganvas.training.checkpoint import Checkpoint, list_checkpoints, save_checkpoint
 from ganvas.training.health import check_first_batch, in_words, is_finite
 from ganvas.training.journal import Averager, Journal
 from ganvas.training.plan import Plan
@@ -40,6 +45,7 @@ class Session:
     stop: StopRequest
     facts: dict[str, Any]
     started: float
+    batches: Batches | StreamBatches = field(init=False)
     budget: Budget = field(init=False)
 
 
@@ -63,22 +69,36 @@ def forecast_finishing(session: Session) -> float:
     return 3.0 + 1.3 * per_picture * (session.plan.settings.judge_samples + reference / 2)
 
 
-def make_batches(session: Session) -> Batches:
-    settings, split = session.plan.settings, session.store.train
-    labels = split.labels if settings.labels else None
-    return Batches(split.images, labels, settings.batch, settings.seed, session.plan.device, settings.mirror)
+def make_batches(session: Session, source: Source, checkpoint: Checkpoint | None) -> Batches | StreamBatches:
+    """The training pictures: of the store, or of a stream of shards, from where the checkpoint left it."""
+    settings, split, store = session.plan.settings, session.store.train, session.store
+    device = session.plan.device
+    if not isinstance(source, StreamedSource):
+        labels = split.labels if settings.labels else None
+        return Batches(split.images, labels, settings.batch, settings.seed, device, settings.mirror)
+    class_names = store.class_names if settings.labels else None
+    kept = checkpoint.counters["stream"] if checkpoint is not None else None
+    stream = SampleStream(
+        source.shards,
+        seed=settings.seed,
+        decode=decoding(Decoders(), store.target, class_names),
+        position=None if kept is None else Position.from_json(kept),
+        options=source.options,
+    )
+    first = session.state.step * settings.n_critic
+    return StreamBatches(stream, class_names, settings.batch, settings.seed, device, settings.mirror, first)
 
 
-def reals_of_step(batches: Batches, step: int, n_critic: int) -> list[Batch]:
+def reals_of_step(batches: Batches | StreamBatches, step: int, n_critic: int) -> list[Batch]:
     """The real batches of one step, one per D turn, in the memory format of the networks."""
     found = (batches.at(step * n_critic + turn) for turn in range(n_critic))
     return [(images.contiguous(memory_format=torch.channels_last), labels) for images, labels in found]
 
 
-def first_look(session: Session, batches: Batches) -> None:
+def first_look(session: Session) -> None:
     """Real and untrained sheets, and the mistakes that a first batch shows."""
     D, model = session.state.game.D, session.state.model()
-    ((real, labels),) = reals_of_step(batches, 0, 1)
+    ((real, labels),) = reals_of_step(session.batches, 0, 1)
     D.eval()  # a look must not move BatchNorm statistics
     for problem in check_first_batch(D, real, model.draw(model.noise(range(len(real))), labels), labels):
         session.journal.warn(0, problem)
@@ -136,8 +156,10 @@ def write_checkpoint(session: Session) -> None:
     """Save the state; under --minutes with the part of the budget that is spent."""
     if not session.state.is_finite():  # what has diverged must never replace what has not
         raise diverged(session)
-    seconds = round(session.budget.elapsed_s, 3)
-    save_checkpoint(session.folder.checkpoints, session.state.to_checkpoint(seconds=seconds))
+    counters: dict[str, Any] = {"seconds": round(session.budget.elapsed_s, 3)}
+    if isinstance(session.batches, StreamBatches):
+        counters["stream"] = session.batches.position(session.state.step * session.plan.settings.n_critic)
+    save_checkpoint(session.folder.checkpoints, session.state.to_checkpoint(**counters))
 
 
 def diverged(session: Session) -> GanvasError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -72,7 +73,7 @@ class TrainState:
         device = next(self.G_ema.parameters()).device
         return Model(copy.deepcopy(self.G_ema), config, device)
 
-    def to_checkpoint(self, **counters: float) -> Checkpoint:
+    def to_checkpoint(self, **counters: Any) -> Checkpoint:
         game = self.game
         tensors = {
             **network_tensors("G", game.G),
