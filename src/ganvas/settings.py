@@ -108,8 +108,8 @@ class DataSettings(BaseModel):
     matte: Colour = Field((255, 255, 255), description="colour under transparent pixels: white, black, #rrggbb")
     labels: bool | None = Field(None, description="use classes [default: when the data has them]")
     labels_file: str | None = Field(None, description="CSV or JSON lines with a row for each picture")
-    label_column: str | None = Field(None, description="column (or HDF5 data set) of the classes [default: found]")
-    image_column: str | None = Field(None, description="column (or HDF5 data set) of the pictures [default: found]")
+    label_column: str | None = Field(None, description="column or array of the classes [default: found by its name]")
+    image_column: str | None = Field(None, description="column or array of the pictures [default: found by its name]")
     pairs: Literal["side-by-side", "by-name"] | None = Field(
         None, description="A|B in one picture, or folders A/ and B/ with the same names"
     )
@@ -117,7 +117,7 @@ class DataSettings(BaseModel):
     frames_every: int | None = Field(None, ge=1, description="of videos, one frame in so many [default: two a second]")
     stream: bool = Field(False, description="train straight from shards, without preparing all pictures first")
     window: str = Field("auto", description="of medical pictures: auto, file, percentile or CENTRE/WIDTH")
-    slices: str = Field("filled", description="of volumes: all, middle, every:N or filled")
+    slices: str = Field("filled", description="of scans and other volumes: all, middle, every:N or filled")
     plane: Literal["axial", "coronal", "sagittal"] = Field("axial", description="how volumes are cut")
 
     def source_options(self) -> SourceOptions:

@@ -14,7 +14,8 @@ import pytest
 from ganvas.data import blocks
 from ganvas.data.arrays import is_array_folder, is_idx, open_array, open_idx, open_npy, open_npz
 from ganvas.data.decode import PictureError
-from ganvas.errors import GanvasError
+from ganvas.data.options import DEFAULT_OPTIONS, SourceOptions
+from ganvas.errors import GanvasError, UsageError
 
 LEVELS = np.arange(6, dtype=np.uint8)
 
@@ -24,9 +25,9 @@ def flat(shape: tuple[int, ...], dtype: type = np.uint8) -> np.ndarray:
     return np.broadcast_to(LEVELS.reshape(6, *[1] * len(shape)), (6, *shape)).astype(dtype)
 
 
-def saved(tmp_path: Path, compressed: bool = True, **arrays: object):
+def saved(tmp_path: Path, compressed: bool = True, options: SourceOptions = DEFAULT_OPTIONS, **arrays: object):
     (np.savez_compressed if compressed else np.savez)(tmp_path / "set.npz", **arrays)
-    return open_npz("set.npz", tmp_path / "set.npz")
+    return open_npz("set.npz", tmp_path / "set.npz", options)
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -89,14 +90,16 @@ def test_test_images_without_labels_are_left_out_of_a_labelled_set_and_that_is_t
     assert source.notes == ("the test pictures are left out: they have no labels, the training pictures have",)
 
 
-def test_opening_reads_no_pixels_and_reading_forward_opens_the_file_once(tmp_path, monkeypatch):
+def test_opening_reads_the_first_pixels_and_reading_forward_opens_the_file_once(tmp_path, monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 40)  # two pictures of 20 bytes
-    source = saved(tmp_path, images=flat((4, 5)))
+    source = saved(tmp_path, images=flat((4, 5)) + np.uint8(2))
     pictures = source._parts[0].pictures
-    assert pictures._stream is None
-    assert [int(source.read(i)[0, 0, 0]) for i in range(6)] == [0, 1, 2, 3, 4, 5]
+    assert pictures._next == 1  # block: a value above 1 says that these are levels of 0 to 255
+    stream = pictures._stream
+    assert [int(source.read(i)[0, 0, 0]) for i in range(6)] == [2, 3, 4, 5, 6, 7]
+    assert pictures._stream is stream
     assert sorted(pictures._kept) == [1, 2]  # of three blocks: memory does not grow with the array
-    assert [int(source.read(i)[0, 0, 0]) for i in (0, 5, 1)] == [0, 5, 1]  # going back is slow but right
+    assert [int(source.read(i)[0, 0, 0]) for i in (0, 5, 1)] == [2, 7, 3]  # going back is slow but right
     with pytest.raises(IndexError):
         pictures[6]
 
@@ -116,9 +119,14 @@ def test_opening_reads_no_pixels_and_reading_forward_opens_the_file_once(tmp_pat
         ({"images": flat((4, 5), complex)}, "are complex128: expected uint8 or uint16"),
         ({"images": np.broadcast_to(np.uint8(1), (1, 10001, 10000))}, "at most .* pictures of at most 100 megapixels"),
         ({"images": LEVELS}, r"have the shape \[6\]: expected \[N, H, W\]"),
-        ({"images": flat((7, 4, 5))}, r"have the shape \[6, 7, 4, 5\]"),
+        ({"images": flat((7, 4, 5, 5))}, r"have the shape \[6, 7, 4, 5, 5\]"),
         ({"images": flat((4, 0))}, r"have the shape \[6, 4, 0\]"),
-        ({"voxels": LEVELS, "colors": LEVELS}, "holds the arrays voxels, colors: expected images"),
+        ({"voxels": LEVELS, "colors": LEVELS}, r"holds the arrays voxels \[6\] uint8, colors .*: expected images"),
+        ({"a": flat((4, 5)), "b": flat((7, 4, 5))}, r"several .* it holds a \[6, 4, 5\] uint8, b .*-column NAME"),
+        (
+            {"a": np.asfortranarray(flat((4, 5)))},
+            r"a \(not readable\): expected .*\. a.npy .* is stored column by column",
+        ),
         ({"images": flat((4, 5)), "labels": [0, 1]}, "has 6 train pictures but 2 labels"),
         ({"images": np.asfortranarray(flat((4, 5)))}, "is stored column by column"),
         ({"images": flat((4, 5)), "labels": np.array([None] * 6)}, "labels of .* cannot be read"),
@@ -150,6 +158,11 @@ MEANINGS = [
     (np.int16, [0, 256, 3, 2, 1, 0], [0, 256, 3, 2, 1, 0], 16, "int16 from 0 to 256 made 16-bit"),
     (np.uint32, [0, 65535, 3, 2, 1, 0], [0, 65535, 3, 2, 1, 0], 16, "uint32 from 0 to 65535 made 16-bit"),
     (bool, [0, 1, 1, 0, 1, 0], [0, 255, 255, 0, 255, 0], 8, "true and false made 255 and 0"),
+    (np.uint8, [0, 1, 1, 0, 1, 0], [0, 255, 255, 0, 255, 0], 8, "0 and 1, the only values, made 0 and 255"),
+    (np.uint16, [0, 1, 1, 0, 1, 0], [0, 255, 255, 0, 255, 0], 8, "0 and 1, the only values, made 0 and 255"),
+    (np.int64, [0, 1, 1, 0, 1, 0], [0, 255, 255, 0, 255, 0], 8, "0 and 1, the only values, made 0 and 255"),
+    (np.uint8, [1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1], 8, None),
+    (np.uint8, [0, 1, 1, 0, 2, 0], [0, 1, 1, 0, 2, 0], 8, None),
     (">u2", [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5], 16, None),
 ]
 
@@ -181,6 +194,93 @@ def test_a_picture_with_values_that_are_not_finite_or_outside_is_its_own_trouble
         source.read(0)
     with pytest.raises(PictureError, match=r"train\[501\]: holds values from 1.5 to 1.5, outside 0 to 1"):
         source.read(501)
+
+
+def test_a_value_above_1_among_pictures_of_0_and_1_is_its_own_trouble(tmp_path):
+    images = np.tile(np.array([0, 1], np.uint8), (1000, 3, 1))
+    images[501, 0, 0] = 2  # not among the 64 that are looked at
+    source = open_array(images)
+    assert source.read(500)[0].tolist() == [[0], [255]]
+    with pytest.raises(PictureError, match=r"train\[501\]: holds values from 0 to 2, outside 0 to 1"):
+        source.read(501)
+
+
+@pytest.mark.parametrize("name", ["anything", "X", "pictures"])
+def test_the_only_array_that_can_be_pictures_is_taken_and_that_is_told(tmp_path, name):
+    source = saved(tmp_path, **{name: flat((4, 5)), "scores": np.zeros((6, 9)), "y": [0, 1] * 3})
+    assert [int(source.read(i)[0, 0, 0]) for i in range(6)] == [0, 1, 2, 3, 4, 5]
+    assert source.notes == (f"pictures from {name}",)
+    assert source.labels.tolist() == [0, 1] * 3
+
+
+def test_of_several_the_one_named_as_is_usual_is_taken_and_that_is_told(tmp_path):
+    source = saved(tmp_path, mask=flat((4, 5)), data=flat((4, 5)) + np.uint8(10))
+    assert source.read(0)[0, 0, 0] == 10
+    assert source.notes == ("pictures from data; mask could be pictures too (--image-column)",)
+
+
+def test_pictures_and_labels_can_be_named(tmp_path):
+    arrays = {"images": flat((4, 5)), "b": flat((4, 5)) + np.uint8(10), "kind": LEVELS % 3, "labels": LEVELS % 2}
+    source = saved(tmp_path, options=SourceOptions(image_column="b", label_column="kind"), **arrays)
+    assert source.read(1)[0, 0, 0] == 11
+    assert source.labels.tolist() == [0, 1, 2, 0, 1, 2]
+    assert source.columns["labels"].values == [0, 1, 0, 1, 0, 1]
+    assert source.fingerprint != saved(tmp_path, **arrays).fingerprint
+    holds = r"set.npz has no array nope: it holds images \[6, 4, 5\] uint8, b .*, labels \[6\] uint8"
+    for wrong in (SourceOptions(image_column="nope"), SourceOptions(label_column="nope")):
+        with pytest.raises(UsageError, match=holds):
+            saved(tmp_path, options=wrong, **arrays)
+    with pytest.raises(GanvasError, match=r"have the shape \[6\]: expected"):
+        saved(tmp_path, options=SourceOptions(image_column="kind"), **arrays)
+    with pytest.raises(GanvasError, match="has 6 train pictures but 2 labels"):
+        saved(tmp_path, options=SourceOptions(label_column="short"), short=[0, 1], **arrays)
+
+
+@pytest.mark.parametrize(
+    "names", [("x_train", "y_train", "x_test", "y_test"), ("train_data", "train_label", "val_data", "val_label")]
+)
+def test_pictures_of_other_names_are_held_out_by_them_too(tmp_path, names):
+    values = (flat((4, 5)), LEVELS % 2, flat((4, 5))[:2] + 100, [1, 0])
+    source = saved(tmp_path, **dict(zip(names, values, strict=True)))
+    assert source.held_out.tolist() == [False] * 6 + [True] * 2
+    assert source.labels.tolist() == [0, 1, 0, 1, 0, 1, 1, 0]
+    assert source.read(7)[0, 0, 0] == 101
+    alone = saved(
+        tmp_path, options=SourceOptions(image_column=names[2]), **dict(zip(names, values, strict=True))
+    )  # a held-out array that is asked for is all there is
+    assert (len(alone.names), alone.held_out.any(), alone.labels.tolist()) == (2, False, [1, 0])
+
+
+def test_other_arrays_of_the_same_length_are_columns(tmp_path):
+    source = saved(
+        tmp_path,
+        images=flat((4, 5)),
+        names=list("abcdef"),
+        packed=np.array([b"a", "ä".encode()] * 3),
+        y=LEVELS / 2,  # a measure is no label
+        class_names=list("uvwxyz"),
+        short=[1, 2],
+        objects=np.array([None] * 6),
+        wide=np.zeros((6, 2)),
+    )
+    assert {key: column.kind for key, column in source.columns.items()} == {
+        "names": "text",
+        "packed": "text",
+        "y": "number",
+    }
+    assert source.columns["names"].values == list("abcdef")
+    assert source.columns["packed"].values[1] == "ä"
+    assert source.columns["y"].values == [0, 0.5, 1, 1.5, 2, 2.5]
+    assert source.labels is None
+
+
+def test_columns_have_gaps_where_a_split_has_none(tmp_path):
+    source = saved(
+        tmp_path, train_images=flat((4, 5)), test_images=flat((4, 5))[:2], train_age=LEVELS, test_name=["a", "b"]
+    )
+    assert source.columns["age"].values[:6] == [0, 1, 2, 3, 4, 5]
+    assert np.isnan(source.columns["age"].values[6:]).all()
+    assert source.columns["name"].values == [""] * 6 + ["a", "b"]
 
 
 def test_of_a_stream_only_the_beginning_is_looked_at(tmp_path, monkeypatch):

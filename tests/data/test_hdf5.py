@@ -171,17 +171,17 @@ def test_the_worker_is_asked_for_many_rows_at_once(tmp_path, chunks, asked, monk
     path = tmp_path / "set.h5"
     with h5py.File(path, "w") as file:
         file.create_dataset("images", data=PICTURES, chunks=chunks)
-    source = open_hdf5("set.h5", path)
     calls = []
     rows = hdf5_process.Reader.rows
     monkeypatch.setattr(hdf5_process.Reader, "rows", lambda *given: calls.append(given) or rows(*given))
+    source = open_hdf5("set.h5", path)
     for i in range(6):
         source.read(i)
     assert len(calls) == asked
 
 
 def test_a_file_that_changed_under_the_source_is_not_read_on(tmp_path):
-    path = written(tmp_path, images=np.zeros((3, 1000, 1000), np.uint8))  # more than is read at once
+    path = written(tmp_path, images=np.full((3, 1000, 1000), 9, np.uint8))  # more than is read at once
     source = open_hdf5("set.h5", path)
     source.read(0)
     path.write_bytes(written(tmp_path, images=PICTURES[:3]).read_bytes())

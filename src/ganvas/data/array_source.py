@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import struct
-import zipfile
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import numpy as np
@@ -14,17 +11,12 @@ from numpy.typing import NDArray
 
 from ganvas.data import labels as labelling
 from ganvas.data.blocks import Blocks
-from ganvas.data.contract import SourceDefaults
+from ganvas.data.contract import Column, SourceDefaults
 from ganvas.data.decode import LARGEST_PIXELS, Header, PictureError, Pixels
-from ganvas.data.levels import Levels, Rows, evenly_spread, read_levels
+from ganvas.data.levels import DAMAGE, Levels, Rows, evenly_spread, read_levels
 from ganvas.errors import GanvasError
 
 MOST_PICTURES = 100_000_000  # a header of a few bytes can declare any number
-# Everything that reading an array was seen to raise on damaged files.
-DAMAGE = (
-    *(OSError, EOFError, zlib.error, struct.error, zipfile.BadZipFile, NotImplementedError, RuntimeError),
-    *(ValueError, LookupError, TypeError, SyntaxError, ArithmeticError, MemoryError),
-)
 
 
 class Part(Protocol):
@@ -77,6 +69,17 @@ class PartsSource(SourceDefaults):
         self.held_out: NDArray[np.bool_] = np.repeat([part.held_out for part in parts], [part.count for part in parts])
         self._counts = [part.count for part in parts]
 
+    def take_columns(self, columns: Mapping[str, Column]) -> None:
+        """`columns` have a value per row of the arrays, those of parts that are left out too; the source per picture.
+
+        The rows of pictures that belong together, such as slices, are their `groups`.
+        """
+        rows = range(len(self.names)) if self.groups is None else self.groups.tolist()
+        self.columns = {
+            key: replace(column, values=cast(Sequence[str], [column.values[row] for row in rows]))
+            for key, column in columns.items()
+        }
+
     def _find(self, index: int) -> tuple[int, int]:
         """Which part a picture is in, and its place there."""
         for number, count in enumerate(self._counts):
@@ -117,11 +120,10 @@ def array_part(name: str, part: str, pictures: Rows, values: NDArray[np.generic]
     Raises GanvasError for others.
     """
     shape, what = pictures.shape, f"{part} images of {name}"
-    channels_last = len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 2, 3, 4))
-    channels_first = not channels_last and len(shape) == 4 and shape[1] in (1, 3, 4)
+    channels_first = len(shape) == 4 and shape[3] not in (1, 2, 3, 4) and shape[1] in (1, 3, 4)
     if pictures.dtype.kind not in "biuf":
         read_levels(what, pictures, ())  # refuses them: of the wrong type comes before of the wrong shape
-    if not (channels_last or channels_first) or 0 in shape:
+    if not can_be_pictures(shape) or 0 in shape:
         raise GanvasError(
             f"{what} have the shape {list(shape)}: expected [N, H, W], [N, H, W, C] or "
             "[N, C, H, W] with 1 to 4 channels"
@@ -134,13 +136,24 @@ def array_part(name: str, part: str, pictures: Rows, values: NDArray[np.generic]
         )
     # A stream would be unpacked to its end to look at its last row.
     looked_at = min(shape[0], pictures.cheap_rows) if isinstance(pictures, Blocks) else shape[0]
+    levels = levels_of(what, pictures, evenly_spread(looked_at))
+    return ArrayPart(part, pictures, levels, channels_first, values, held_out=part != "train")
+
+
+def can_be_pictures(shape: tuple[int, ...]) -> bool:
+    """Whether `shape` is that of pictures as `array_part` takes them, but for sizes beyond its limits."""
+    channels_last = len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 2, 3, 4))
+    return channels_last or (len(shape) == 4 and shape[1] in (1, 3, 4))
+
+
+def levels_of(what: str, rows: Rows, sampled: Sequence[int]) -> Levels:
+    """As `read_levels`, but also raises GanvasError if the rows cannot be read."""
     try:
-        levels = read_levels(what, pictures, evenly_spread(looked_at))
+        return read_levels(what, rows, sampled)
     except GanvasError:
         raise
     except DAMAGE as error:
         raise GanvasError(f"{what} cannot be read ({error}): copy or make the file again") from error
-    return ArrayPart(part, pictures, levels, channels_first, values, held_out=part != "train")
 
 
 class ArraySource(PartsSource):

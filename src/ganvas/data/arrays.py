@@ -9,8 +9,6 @@ import gzip
 import hashlib
 import re
 import struct
-import tokenize
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, cast
@@ -18,13 +16,16 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ganvas.data.array_source import DAMAGE, ArraySource, array_part
+from ganvas.data.array_source import ArraySource, array_part
 from ganvas.data.blocks import Blocks
+from ganvas.data.download import Progress
 from ganvas.data.levels import Rows
+from ganvas.data.npz_arrays import NOT_AN_ARRAY, NpzArrays
+from ganvas.data.options import DEFAULT_OPTIONS, SourceOptions
+from ganvas.data.volumes import VolumeSource, are_volumes, volume_part
 from ganvas.errors import GanvasError
 
 _IDX_NAME = re.compile(r"(?P<prefix>.*)images(?P<dot>[-.])idx3-ubyte(?P<gz>\.gz)?")
-_NOT_AN_ARRAY = (*DAMAGE, tokenize.TokenError)
 _IMAGES_NPY = "images.npy"
 
 
@@ -74,16 +75,19 @@ def is_array_folder(folder: Path) -> bool:
     return (folder / _IMAGES_NPY).is_file()
 
 
-def open_npy(name: str, path: Path) -> ArraySource:
+def open_npy(
+    name: str, path: Path, options: SourceOptions = DEFAULT_OPTIONS, progress: Progress | None = None
+) -> ArraySource:
     """The pictures of an .npy file, or of the images.npy of a folder, mapped rather than read.
 
     Labels are <file>_labels.npy beside it (for train_images.npy also train_labels.npy), or labels.npy, if they are
-    as many as the pictures. Raises GanvasError if the file holds no pictures.
+    as many as the pictures. Volumes are cut as options.slices and .plane say (see `ganvas.data.volumes`, also for
+    `progress`). Raises GanvasError if the file holds neither, UsageError for slices that are not understood.
     """
     path = path / _IMAGES_NPY if path.is_dir() else path
     try:
         pictures = np.load(path, mmap_mode="r", allow_pickle=False)
-    except _NOT_AN_ARRAY as error:
+    except NOT_AN_ARRAY as error:
         raise GanvasError(f"{name} is not a readable .npy file of numbers ({error}): copy or save it again") from error
     if not isinstance(pictures, np.ndarray):  # numpy opens an .npz whatever its name
         raise GanvasError(f"{name} holds several arrays: rename it to .npz")
@@ -103,15 +107,14 @@ def open_npy(name: str, path: Path) -> ArraySource:
             found = file.name
             digest.update(_identity(file))
             break
-    part = array_part(name, "train", pictures, values)
-    return ArraySource(name, [part], None, digest.hexdigest(), found, notes)
+    return _source(name, [("train", pictures, values)], None, digest, found, notes, options, progress)
 
 
 def _labels_of_npy(file: Path, count: int) -> tuple[NDArray[np.generic] | None, str]:
     """The labels of `count` pictures; or None and why the file gives none."""
     try:
         mapped = np.load(file, mmap_mode="r", allow_pickle=False)
-    except _NOT_AN_ARRAY as error:
+    except NOT_AN_ARRAY as error:
         return None, f"it cannot be read ({error})"
     if not isinstance(mapped, np.ndarray) or mapped.shape not in ((count,), (count, 1)):
         return None, f"it has the shape {list(mapped.shape)} for {count} pictures"
@@ -125,44 +128,52 @@ def _identity(path: Path) -> bytes:
     return b"%s\0%d\0%d\0" % (path.name.encode("utf-8", "replace"), status.st_size, status.st_mtime_ns)
 
 
-def open_npz(name: str, path: Path) -> ArraySource:
+def open_npz(
+    name: str, path: Path, options: SourceOptions = DEFAULT_OPTIONS, progress: Progress | None = None
+) -> ArraySource:
     """An .npz with `images` (and `labels`), or `train_images`, `train_labels`, `test_images`, `test_labels`.
 
-    images: [N, H, W], [N, H, W, C] or, with 1, 3 or 4 channels, [N, C, H, W]; `ganvas.data.levels` says which types.
-    labels: [N] whole numbers or names. `class_names` may name the labels. Raises GanvasError for anything else.
+    images: [N, H, W], [N, H, W, C] or, with 1, 3 or 4 channels, [N, C, H, W]; or volumes, cut as options.slices and
+    .plane say (see `ganvas.data.volumes`, also for `progress`); `ganvas.data.levels` says which types. They may be
+    called otherwise: as options.image_column says; or x, data, voxels, ...; or anything, if no other array can be
+    pictures. labels (label, y, targets, or options.label_column): [N] whole numbers or names; `class_names` may name
+    them. Other arrays [N] of numbers or text become columns.
+    Raises GanvasError, listing the arrays, for anything else; UsageError if one that options name is not there.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-    except _NOT_AN_ARRAY as error:
-        raise GanvasError(f"{name} is not a readable .npz file ({error}): copy or make it again") from error
-    digest = hashlib.sha256(b"npz")
-    for info in members.values():
-        digest.update(b"%s\0%d\0%d\0" % (info.filename.encode("utf-8", "replace"), info.file_size, info.CRC))
-    prefix = next((prefix for prefix in ("", "train_") if f"{prefix}images" in members), None)
-    if prefix is None:
-        raise GanvasError(
-            f"{name} holds the arrays {', '.join(members)}: expected images (and labels), or train_images, "
-            "train_labels (and test_images, test_labels)"
-        )
-    wanted = {"train": prefix, "test": "test_"} if "test_images" in members else {"train": prefix}
-    parts = []
-    for part, start in wanted.items():
-        blocks = Blocks.of_npz(name, path, members[f"{start}images"])
-        values = _small_array(name, path, f"{start}labels") if f"{start}labels" in members else None
-        parts.append(array_part(name, part, blocks, values))
-    class_names = None
-    if "class_names" in members:
-        class_names = [str(value) for value in _small_array(name, path, "class_names").reshape(-1)]
-    return ArraySource(name, parts, class_names, digest.hexdigest(), "the arrays", in_order=True)
+    arrays = NpzArrays(name, path)
+    digest = hashlib.sha256(arrays.digest)
+    named = (options.image_column, options.label_column)
+    if any(named):
+        digest.update(repr(named).encode("utf-8", "replace"))
+    chosen, notes = arrays.pictures(options)
+    values = arrays.labels(chosen, options)
+    given = [(part.part, part.rows, labels) for part, labels in zip(chosen, values, strict=True)]
+    columns, passed_over = arrays.columns(chosen, options)
+    notes += passed_over
+    source = _source(name, given, arrays.class_names(), digest, "the arrays", notes, options, progress, in_order=True)
+    source.take_columns(columns)
+    return source
 
 
-def _small_array(name: str, path: Path, key: str) -> NDArray[np.generic]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return cast(NDArray[np.generic], arrays[key])
-    except _NOT_AN_ARRAY as error:
-        raise GanvasError(f"{key} of {name} cannot be read ({error}): save plain numbers or text") from error
+def _source(
+    name: str,
+    given: Sequence[tuple[str, Rows, NDArray[np.generic] | None]],
+    class_names: Sequence[str] | None,
+    digest: hashlib._Hash,
+    origin: str,
+    notes: Sequence[str],
+    options: SourceOptions,
+    progress: Progress | None = None,
+    *,
+    in_order: bool = False,
+) -> ArraySource:
+    """Pictures of what is given, each (part, rows, labels); the slices of them, if the first are volumes."""
+    if not are_volumes(given[0][1].shape):
+        parts = [array_part(name, part, rows, values) for part, rows, values in given]
+        return ArraySource(name, parts, class_names, digest.hexdigest(), origin, notes, in_order=in_order)
+    digest.update(repr((options.slices, options.plane)).encode())
+    cut = [volume_part(name, part, rows, values, options, progress) for part, rows, values in given]
+    return VolumeSource(name, cut, class_names, digest.hexdigest(), origin, notes, options, in_order=in_order)
 
 
 def idx_files_in(folder: Path) -> list[Path]:
@@ -212,7 +223,7 @@ def open_idx(name: str, path: Path, class_names: Sequence[str] | None = None) ->
 def _all(name: str, blocks: Blocks) -> NDArray[np.generic]:
     try:
         return blocks.all()
-    except _NOT_AN_ARRAY as error:
+    except NOT_AN_ARRAY as error:
         raise GanvasError(f"labels of {name} cannot be read ({error}): copy the file again") from error
 
 
@@ -248,7 +259,7 @@ def _idx(name: str, path: Path, dimensions: int) -> Blocks:
         with opened() as file:
             magic = file.read(4)
             lengths = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
-    except _NOT_AN_ARRAY as error:
+    except NOT_AN_ARRAY as error:
         raise GanvasError(f"{path.name} of {name} is not a readable idx file ({error}): copy it again") from error
     if magic != bytes((0, 0, 8, dimensions)):
         raise GanvasError(

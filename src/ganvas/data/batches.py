@@ -64,7 +64,7 @@ class Batches:
         while position < end:
             epoch, start = divmod(position, n)
             piece = _epoch_order(n, self.seed, epoch)[start : start + end - position]
-            pieces.append(piece)
+            pieces.append(piece.astype(np.int64))
             position += len(piece)
         return np.concatenate(pieces)
 
@@ -97,10 +97,11 @@ def _mirrored(pixels: Tensor, coins: Tensor) -> Tensor:
     return torch.where(coins[:, None, None, None], pixels.flip(3), pixels)
 
 
-@lru_cache(maxsize=4)
-def _epoch_order(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
+@lru_cache(maxsize=2)  # a batch may reach into the next epoch
+def _epoch_order(n: int, seed: int, epoch: int) -> NDArray[np.int32] | NDArray[np.int64]:
     """A shuffle of 0 to n - 1. Sorting raw Philox words gives the same one in every version of numpy."""
-    return np.argsort(_random_words(n, seed, _ORDER, epoch), kind="stable").astype(np.int64)
+    order = np.argsort(_random_words(n, seed, _ORDER, epoch), kind="stable")
+    return order.astype(np.int32) if n < 2**31 else order
 
 
 def _coins(count: int, seed: int, step: int) -> NDArray[np.bool_]:

@@ -79,9 +79,11 @@ class Blocks:
             self._restart()
         assert self._stream is not None, "the stream was opened a line above"
         rows = min(self._rows, self.shape[0] - self._next * self._rows)
-        data = self._stream.read(rows * self._row_bytes)
+        stream, self._stream = self._stream, None  # after a failure nobody knows where it stands
+        data = stream.read(rows * self._row_bytes)
         if len(data) < rows * self._row_bytes:
             raise EOFError("cut off")
+        self._stream = stream
         block = np.frombuffer(data, self.dtype).reshape(rows, *self.shape[1:])
         self._kept[self._next] = block
         self._next += 1

@@ -85,6 +85,7 @@ class Checkup:
             lines.append(f"{finding.severity}: {finding.text}; {finding.action}")
             if finding.examples and finding.severity != "note":
                 lines.append(f"  such as {', '.join(_printable(name) for name in finding.examples[:3])}")
+        lines += [f"labels: {self.survey.labels_note}", *(f"source: {note}" for note in self.survey.notes)]
         lines += [f"suggested: {item.typed} ({item.reason})" for item in self.suggestions]
         return lines
 
@@ -165,7 +166,7 @@ def _suggestions(seen: Survey, plan: StorePlan, options: StoreOptions, device: s
     elif len(seen.height_width) == 1 and (plan.height, plan.width) in seen.height_width:
         why = "the size of the pictures"
     else:
-        why = f"fits most pictures and is at most {options.largest}, which keeps training short (--largest)"
+        why = f"fits most pictures and is at most {options.largest}, which keeps training short"
     recipe, recipe_why = choose_recipe(size=(plan.height, plan.width), pictures=plan.train_count, device=device)
     grey = plan.channels == 1
     channels_why = "all pictures are grey" if grey else "there are colours in the pictures"

@@ -2,13 +2,13 @@
 
 | what               | how it is known                                                                              |
 |--------------------|----------------------------------------------------------------------------------------------|
-| pictures           | the image column; or named images, image, x, data, ...; or the only one of 3 or 4 dimensions |
+| pictures           | the image column; or named images, image, x, data, ...; or the only one of 3 to 5 dimensions |
 | labels             | the label column; or named labels, label, y, targets beside the pictures, of the same length |
 | training, held out | train_x and test_x, x_train and x_test, or groups train/ and test/ (also val, validation)    |
 | columns            | other data sets beside the pictures, of the same length: numbers, text, or 0 and 1 for tags  |
 
 Needs h5py. The file is only read, row by row, by a worker process (see `ganvas.data.hdf5_process`), and nothing
-outside the file is (see `ganvas.data.hdf5_layout`).
+outside the file is (see `ganvas.data.hdf5_layout`). Volumes are cut into slices (see `ganvas.data.volumes`).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ganvas.data.contract import EncodedPictures
 from ganvas.data.decode import PictureError
 from ganvas.data.hdf5_process import Description, Member, Reader
 from ganvas.data.options import DEFAULT_OPTIONS, SourceOptions
+from ganvas.data.volumes import VolumeSource, are_volumes, volume_part
 from ganvas.errors import GanvasError
 
 _BLOCK_BYTES = 64 << 20  # rows that share a chunk are read together, if they take no more than this
@@ -59,23 +60,30 @@ def _source(name: str, reader: Reader, found: Description, options: SourceOption
     origin = ", ".join(beside.label_paths) or "the data sets"
     parts: list[Any] = []
     encoded = members[0].encoded
+    in_volumes = not encoded and are_volumes(members[0].shape)
+    if in_volumes:
+        digest.update(repr((options.slices, options.plane)).encode())
     for member, values in zip(members, beside.label_values, strict=True):
         split = member.split or "train"
         if encoded:
             parts.append(_encoded_part(name, split, member, _Rows(reader, member), values))
+        elif in_volumes:
+            parts.append(volume_part(name, split, _Rows(reader, member), values, options))
         else:
             parts.append(array_part(name, split, _Rows(reader, member), values))
     if all(part.held_out for part in parts):
         parts = [replace(part, held_out=False) for part in parts]
         notes.append(f"all pictures are in {', '.join(paths)}: they are used for training")
     source: ArraySource | HDF5Encoded
+    given = (name, parts, beside.class_names, digest.hexdigest(), origin, notes)
+    slow = in_volumes or any(member.together > 1 for member in members)
     if encoded:
-        source = HDF5Encoded(name, parts, beside.class_names, digest.hexdigest(), origin, notes)
+        source = HDF5Encoded(*given)
+    elif in_volumes:
+        source = VolumeSource(*given, options, in_order=slow)
     else:
-        slow = any(member.together > 1 for member in members)
-        source = ArraySource(name, parts, beside.class_names, digest.hexdigest(), origin, notes, in_order=slow)
-    kept = len(source.names)  # fewer than the columns have if test pictures without labels were left out
-    source.columns = {key: replace(column, values=column.values[:kept]) for key, column in beside.columns.items()}
+        source = ArraySource(*given, in_order=slow)
+    source.take_columns(beside.columns)
     return source
 
 

@@ -19,7 +19,7 @@ MOST_OBJECTS = 10_000
 LARGEST_CHUNK = 1 << 30  # bytes that must be unpacked to see one value
 HELD_OUT = ("test", "val", "valid", "validation")
 _SPLITS = ("train", *HELD_OUT)
-_IMAGES = ("images", "image", "imgs", "pictures", "x", "data", "pixels")
+IMAGES = ("images", "image", "imgs", "pictures", "x", "data", "pixels", "voxels", "volumes")
 _BEFORE = re.compile(rf"({'|'.join(_SPLITS)})(?:_set)?_(.+)", re.IGNORECASE)  # train_images, train_set_x
 _AFTER = re.compile(rf"(.+)_({'|'.join(_SPLITS)})", re.IGNORECASE)  # x_train
 # Those that HDF5 and h5py hold themselves: deflate, shuffle, fletcher32, szip, nbit, scale-offset, lzf.
@@ -156,17 +156,20 @@ def is_encoded(entry: Found) -> bool:
 def _base_of_pictures(name: str, found: Contents) -> str:
     bases: dict[str, Found] = {}
     for entry in found.found.values():
-        if is_encoded(entry) or (entry.dataset.ndim in (3, 4) and entry.dataset.dtype.kind in "biuf"):
+        shape = entry.dataset.shape
+        if is_encoded(entry) or (
+            entry.dataset.dtype.kind in "biuf" and (len(shape) in (3, 4) or (len(shape) == 5 and shape[4] <= 4))
+        ):
             bases.setdefault(entry.base, entry)
     aliases: dict[str, list[str]] = {base: [] for base in bases}
     for alias, target in found.aliases.items():
         aliases.get(found.found[target].base, []).append(alias.rpartition("/")[2].casefold())
-    for known in _IMAGES:
+    for known in IMAGES:
         refused = [path for path in found.refused if path.rpartition("/")[2].casefold() == known]
         matching = [base for base, entry in bases.items() if known in (entry.leaf.casefold(), *aliases[base])]
         if len(matching) == 1:
             return matching[0]
-        if not matching and refused and not any(entry.leaf.casefold() in _IMAGES for entry in bases.values()):
+        if not matching and refused and not any(entry.leaf.casefold() in IMAGES for entry in bases.values()):
             found.get(refused[0], name)  # says why it is refused
         if matching:
             break
@@ -175,21 +178,28 @@ def _base_of_pictures(name: str, found: Contents) -> str:
     why = "several data sets may be the pictures" if bases else "no data set looks like pictures"
     limit = "" if found.complete else f" (only the first {MOST_OBJECTS:,} objects were looked at)"
     raise GanvasError(
-        f"{name}: {why}{limit}; it holds {found.listed()}. Give the name of one of [N, H, W], [N, H, W, C] or "
-        "[N, C, H, W] as the image column"
+        f"{name}: {why}{limit}; it holds {found.listed()}. Give the name of one of [N, H, W], [N, H, W, C], "
+        "[N, C, H, W] or, for volumes, [N, D, H, W] or [N, D, H, W, C] as the image column"
     )
+
+
+def split_and_base(name: str) -> tuple[str, str]:
+    """What a name says of the split, and the rest: ("train", "x") for train_x, train_set_x and x_train, or ("", name).
+
+    Splits are train, test, val, valid and validation.
+    """
+    before, after = _BEFORE.fullmatch(name), _AFTER.fullmatch(name)
+    if before:
+        return before[1].casefold(), before[2]
+    return (after[2].casefold(), after[1]) if after else ("", name)
 
 
 def _named(path: str, dataset: Any) -> Found:
     parts = path.split("/")
     if len(parts) > 1 and parts[0].casefold() in _SPLITS:
         return Found(path, parts[0].casefold(), "/".join(parts[1:]), dataset)
-    before, after = _BEFORE.fullmatch(parts[-1]), _AFTER.fullmatch(parts[-1])
-    if before:
-        return Found(path, before[1].casefold(), "/".join((*parts[:-1], before[2])), dataset)
-    if after:
-        return Found(path, after[2].casefold(), "/".join((*parts[:-1], after[1])), dataset)
-    return Found(path, "", path, dataset)
+    split, base = split_and_base(parts[-1])
+    return Found(path, split, "/".join((*parts[:-1], base)), dataset)
 
 
 def _why_not(dataset: Any) -> str:

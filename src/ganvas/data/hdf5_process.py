@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganvas.data.array_source import DAMAGE
 from ganvas.data.decoders import Decoders, Failed
 from ganvas.data.hdf5_columns import Beside, read_beside
 from ganvas.data.hdf5_layout import contents, is_encoded, pictures_among
+from ganvas.data.levels import DAMAGE
 from ganvas.data.options import SourceOptions
 from ganvas.errors import GanvasError
 

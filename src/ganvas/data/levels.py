@@ -2,8 +2,8 @@
 
 | in the array                                  | pixels                                                  |
 |-----------------------------------------------|---------------------------------------------------------|
+| bool, or whole numbers of which all are 0 or 1 | 0 and 255                                              |
 | uint8, uint16                                 | as they are                                             |
-| bool                                          | 0 and 255                                               |
 | other whole numbers in 0 to 255               | uint8                                                   |
 | other whole numbers in 0 to 65535             | uint16                                                  |
 | floating point in [0, 1] or in [-1, 1]        | uint8 if they are whole 255ths of it, else uint16       |
@@ -12,6 +12,9 @@
 
 from __future__ import annotations
 
+import struct
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -23,7 +26,12 @@ from ganvas.data.decode import PictureError, Pixels
 from ganvas.errors import GanvasError
 
 SAMPLED = 64  # pictures that are looked at to tell the range of an array
-_ROUNDING = 1e-6  # how far beyond its range a floating-point value may lie: a few units in the last place of float32
+# Everything that reading an array was seen to raise on damaged files.
+DAMAGE = (
+    *(OSError, EOFError, zlib.error, struct.error, zipfile.BadZipFile, NotImplementedError, RuntimeError),
+    *(ValueError, LookupError, TypeError, SyntaxError, ArithmeticError, MemoryError),
+)
+ROUNDING = 1e-6  # how far beyond its range a floating-point value may lie: a few units in the last place of float32
 _HOW_TO_CONVERT = "save 8-bit pictures instead, for values in [0, 1] with (images * 255).round().astype(numpy.uint8)"
 
 
@@ -54,16 +62,19 @@ class Levels:
     def pixels(self, values: NDArray[Any], name: str) -> Pixels:
         """`values` as uint8 or uint16. PictureError if one is not finite, or not from `low` to `high`."""
         target = np.dtype(np.uint8 if self.bits == 8 else np.uint16)
-        if values.dtype == target:
+        black_and_white = values.dtype.kind in "biu" and self.high == 1
+        if values.dtype == target and not black_and_white:
             return cast(Pixels, values)
         if values.dtype.kind == "b":
             return cast(Pixels, values.astype(np.uint8) * np.uint8(255))
-        margin = _ROUNDING if values.dtype.kind == "f" else 0
+        margin = ROUNDING if values.dtype.kind == "f" else 0
         least, most = values.min(), values.max()
         if not (np.isfinite(least) and np.isfinite(most)):
             raise PictureError(name, "holds values that are not finite")
         if least < self.low - margin or most > self.high + margin:
             raise PictureError(name, f"holds values from {least:g} to {most:g}, outside {self.low:g} to {self.high:g}")
+        if black_and_white:
+            return cast(Pixels, values.astype(np.uint8) * np.uint8(255))
         if values.dtype.kind in "iu":
             return cast(Pixels, values.astype(target))
         white = 2**self.bits - 1
@@ -71,13 +82,18 @@ class Levels:
         return cast(Pixels, np.rint(scaled).clip(0, white).astype(target))
 
 
+_BLACK_AND_WHITE = Levels(8, 0, 1, "0 and 1, the only values, made 0 and 255")
+
+
 def read_levels(what: str, rows: Rows, sampled: Sequence[int]) -> Levels:
-    """The levels of `rows`, told from their type and, if need be, from the rows `sampled`.
+    """The levels of `rows`, told from their type and from the rows `sampled`, of which no more is read than needed.
 
     `what` names the array in messages. Raises GanvasError if the values are no pixels, or nothing says how they are.
     """
     kind, dtype = rows.dtype.kind, rows.dtype
     if kind == "u" and dtype.itemsize <= 2:
+        if _is_black_and_white(rows, sampled):
+            return _BLACK_AND_WHITE
         return Levels(8 * dtype.itemsize, 0, 2 ** (8 * dtype.itemsize) - 1)
     if kind == "b":
         return Levels(8, 0, 1, "true and false made 255 and 0")
@@ -90,28 +106,44 @@ def read_levels(what: str, rows: Rows, sampled: Sequence[int]) -> Levels:
         raise GanvasError(f"{what} are {dtype} and hold no finite values: expected uint8 or uint16; {_HOW_TO_CONVERT}")
     span = f"{what} are {dtype} from {values.least:g} to {values.most:g}"
     if kind != "f":
+        if values.distinct == {0, 1}:
+            return _BLACK_AND_WHITE
         if values.least < 0 or values.most > 65535:
             raise GanvasError(
                 f"{span}: expected whole numbers from 0 to 255 or from 0 to 65535; save them as uint8 or uint16"
             )
         bits = 8 if values.most <= 255 else 16
         return Levels(bits, 0, 2**bits - 1, f"{dtype} from {values.least:g} to {values.most:g} made {bits}-bit")
-    if values.least < -1 - _ROUNDING or values.most > 1 + _ROUNDING:
+    if values.least < -1 - ROUNDING or values.most > 1 + ROUNDING:
         raise GanvasError(f"{span}: expected uint8 or uint16, or values in [0, 1] or [-1, 1]; {_HOW_TO_CONVERT}")
     if len(values.distinct) <= 2:
         raise GanvasError(
             f"{span} with no value between, so that nothing says which value is white: save them as uint8, "
             "or as bool for black and white"
         )
-    low = 0.0 if values.least >= -_ROUNDING else -1.0
+    low = 0.0 if values.least >= -ROUNDING else -1.0
     bits = 8 if (values.whole_from_0 if low == 0 else values.whole_from_minus_1) else 16
     black = "" if low == 0 else "-1 is black, "
     return Levels(bits, low, 1.0, f"floating point in [{low:g}, 1] made {bits}-bit: {black}1 is white")
 
 
-def evenly_spread(count: int) -> list[int]:
-    """Up to `SAMPLED` places in `count` rows, the first and the last among them."""
-    return sorted({int(place) for place in np.linspace(0, max(0, count - 1), min(count, SAMPLED))})
+def evenly_spread(count: int, most: int = SAMPLED) -> list[int]:
+    """Up to `most` places in `count` rows, the first and, unless there is but one, the last among them."""
+    return sorted({int(place) for place in np.linspace(0, max(0, count - 1), min(count, most))})
+
+
+def _is_black_and_white(rows: Rows, sampled: Sequence[int]) -> bool:
+    """Whether both 0 and 1 are met, and nothing else, as far as the rows can be read: the first often says no."""
+    black = white = False
+    for row in sampled:
+        try:
+            values = rows[row]
+        except DAMAGE:  # told when that picture is read; most damage is met again in every row after it
+            break
+        if values.max() > 1:
+            return False
+        black, white = black or values.min() == 0, white or values.max() == 1
+    return bool(black and white)
 
 
 class _Sampled:

@@ -140,7 +140,7 @@ def _open_folder(name: str, path: Path, progress: Progress | None, options: Sour
     if is_cifar_folder(path):
         return open_cifar(name, path)
     if arrays.is_array_folder(path):
-        return arrays.open_npy(name, path)
+        return arrays.open_npy(name, path, options, progress)
     if is_dicom(path):
         return open_dicom(name, path, options, progress)
     if is_nifti(path):
@@ -160,7 +160,7 @@ def _open_file(name: str, path: Path, progress: Progress | None, options: Source
         return arrays.open_idx(name, path)
     if zipfile.is_zipfile(path):
         if lower.endswith(".npz"):
-            return arrays.open_npz(name, path)
+            return arrays.open_npz(name, path, options, progress)
         return open_dicom(name, path, options, progress) if is_dicom(path) else ZipSource(name, path, options)
     if lower.endswith((".zip", ".npz")):
         raise GanvasError(f"{name} is not a readable ZIP file: it is damaged or cut off; copy or make it again")
@@ -169,7 +169,7 @@ def _open_file(name: str, path: Path, progress: Progress | None, options: Source
             return open_cifar(name, path)
         return WebDatasetSource(name, [str(path)], options) if is_shards(name) else TarSource(name, path, options)
     if lower.endswith(".npy"):
-        return arrays.open_npy(name, path)
+        return arrays.open_npy(name, path, options, progress)
     if lower.endswith((".h5", ".hdf5", ".hdf")):
         return open_hdf5(name, path, options)
     if lower.endswith(_TABLES):
