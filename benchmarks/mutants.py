@@ -27,8 +27,8 @@ import numpy as np
 import PIL
 from PIL import Image
 
+from ganvas.data.checkup.examine import examine
 from ganvas.data.decoders import Decoders, Failed, close_idle
-from ganvas.data.examine import examine
 from ganvas.version import __version__
 
 TIME_LIMIT_S = 2.0

@@ -45,6 +45,7 @@ def train(
     out: Path | None = None,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
     resume: Annotated[bool, Parameter(negative=())] = False,
+    accept_changes: Annotated[bool, Parameter(negative=())] = False,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     store: Path | None = None,
     settings: Annotated[TrainWords | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
@@ -66,6 +67,8 @@ def train(
         Replace the run that --out holds.
     resume
         Go on with the run that --out holds, from its newest good checkpoint.
+    accept_changes
+        With --resume: go on with other settings than the run was started with; each is shown.
     dry_run
         Show data, recipe, parameters, memory and time, and train nothing.
     store
@@ -85,6 +88,7 @@ def train(
         out=out,
         overwrite=overwrite,
         resume=resume,
+        accept_changes=accept_changes,
         store=store,
         started=STARTED,
         **words,
@@ -288,7 +292,7 @@ def data_check(
     html
         Also write the checkup as a page with pictures.
     """
-    from ganvas.data.checkup import has_problems
+    from ganvas.data.checkup.checkup import has_problems
     from ganvas.data.prepare import check_source
 
     words: dict[str, Any] = {} if settings is None else settings.model_dump(exclude_none=True)

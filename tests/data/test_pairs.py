@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganvas.data.archives import ZipSource
-from ganvas.data.arrays import open_npz
+from ganvas.data.arrays.numpy_files import open_array, open_npz
 from ganvas.data.decode import PictureError
-from ganvas.data.files import FolderSource
+from ganvas.data.files.archives import ZipSource
+from ganvas.data.files.folders import FolderSource
 from ganvas.data.options import SourceOptions
-from ganvas.data.pairs import PairSource, open_pairs
+from ganvas.data.pairs import PairSource, file_reader, open_pairs
 from ganvas.errors import GanvasError, UsageError
 
 SIDE_BY_SIDE = SourceOptions(pairs="side-by-side")
@@ -52,6 +52,16 @@ def test_side_by_side_the_left_half_is_a_and_the_right_half_is_b(tmp_path, ramp)
     assert [(header.width, header.height) for header in pairs.headers(0)] == [(3, 4), (3, 4)]
     assert pairs.header(0) == pairs.headers(0)[0]
     assert pairs.sides == ("A", "B")
+
+
+def test_the_files_of_a_picture_are_one_and_those_of_a_pair_one_or_two(tmp_path):
+    for name in ("A/1.png", "B/1.png"):
+        flat(tmp_path / name, len(name), (8, 4))
+    one, two = ((tmp_path / name).read_bytes() for name in ("A/1.png", "B/1.png"))
+    assert file_reader(FolderSource("set", tmp_path))(1) == (two,)
+    assert file_reader(pairs_of(tmp_path, SIDE_BY_SIDE))(1) == (two,)
+    assert file_reader(pairs_of(tmp_path))(0) == (one, two)
+    assert file_reader(open_array(np.zeros((2, 4, 4), np.uint8))) is None
 
 
 def test_a_width_that_does_not_halve_is_refused_for_that_picture_only(tmp_path):

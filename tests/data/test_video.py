@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ganvas.data import video
 from ganvas.data.decode import PictureError
 from ganvas.data.options import SourceOptions
-from ganvas.data.video import VideoSource, is_video, open_video
+from ganvas.data.video import container
+from ganvas.data.video.source import VideoSource, is_video, open_video
 from ganvas.errors import GanvasError, UsageError
 
 av = pytest.importorskip("av")
@@ -245,7 +245,7 @@ def test_sound_without_pictures_is_refused(tmp_path):
 
 def test_frames_beyond_the_limit_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
     path = write(tmp_path / "clip.mp4", "mpeg4", 2)
-    monkeypatch.setattr(video, "LARGEST_PIXELS", 511)  # one less than 32 x 16
+    monkeypatch.setattr(container, "LARGEST_PIXELS", 511)  # one less than 32 x 16
     with pytest.raises(GanvasError, match="limit"):
         opened(path)
     path = write(tmp_path / "clip.mkv", "libx264", 2)

@@ -22,7 +22,8 @@ class Batches:
 
     Every epoch is its own shuffle of all pictures, drawn from (seed, epoch); batches run on across its
     border: after k steps every picture was seen k * batch / N times, rounded up or down. `mirror` flips each
-    picture left to right with probability 1/2. Raises UsageError for arguments that cannot be.
+    picture left to right with probability 1/2. `rows`: the part of each batch that is wanted, where several processes
+    share it. Raises UsageError for arguments that cannot be.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Batches:
         seed: int,
         device: torch.device,
         mirror: bool = False,
+        rows: slice = slice(None),
     ) -> None:
         if len(images) == 0:
             raise UsageError("there are no pictures to make batches of: give at least one")
@@ -43,6 +45,7 @@ class Batches:
         self._images = cast(Pixels, np.asarray(images))  # a plain view: indexing a memmap object is slower
         self._labels = labels
         self.batch, self.seed, self.device, self.mirror = batch, seed, device, mirror
+        self.rows = rows
 
     def __len__(self) -> int:
         """How many pictures there are."""
@@ -69,11 +72,11 @@ class Batches:
         return np.concatenate(pieces)
 
     def at(self, step: int) -> tuple[Tensor, Tensor | None]:
-        """Batch `step` on the device: pictures [batch, C, H, W] float32 in [-1, 1], labels [batch] int64."""
-        chosen = self.indices(step)
+        """Batch `step` on the device: pictures [rows, C, H, W] float32 in [-1, 1], labels [rows] int64."""
+        chosen = self.indices(step)[self.rows]
         pixels = to_device(torch.from_numpy(self._images[chosen]), self.device)
         if self.mirror:  # before the conversion: a quarter of the bytes to move
-            pixels = mirror_some(pixels, self.seed, step)
+            pixels = mirror_some(pixels, self.seed, step, self.batch, self.rows)
         labels = None if self._labels is None else to_device(torch.from_numpy(self._labels[chosen]), self.device)
         return to_float(pixels), labels
 
@@ -85,9 +88,9 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device)
 
 
-def mirror_some(pixels: Tensor, seed: int, step: int) -> Tensor:
-    """[N, C, H, W] integers, each flipped left to right with probability 1/2, drawn from (seed, step)."""
-    return _mirrored(pixels, to_device(torch.from_numpy(_coins(len(pixels), seed, step)), pixels.device))
+def mirror_some(pixels: Tensor, seed: int, step: int, batch: int, rows: slice = slice(None)) -> Tensor:
+    """The `rows` of a batch, [N, C, H, W] integers, each flipped with probability 1/2, drawn from (seed, step)."""
+    return _mirrored(pixels, to_device(torch.from_numpy(_coins(batch, seed, step)[rows]), pixels.device))
 
 
 def _mirrored(pixels: Tensor, coins: Tensor) -> Tensor:

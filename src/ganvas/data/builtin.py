@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ganvas.data import arrays
+from ganvas.data.arrays.cifar import Loaded, load_cifar10
+from ganvas.data.arrays.idx import open_idx
+from ganvas.data.arrays.numpy_files import open_array
 from ganvas.data.cache import downloads_folder
-from ganvas.data.cifar import Loaded, load_cifar10
 from ganvas.data.contract import EncodedPictures, Source, SourceDefaults
 from ganvas.data.decode import Header, PictureError, Pixels
 from ganvas.data.download import Download, Progress, fetch
@@ -211,14 +212,14 @@ def open_builtin(name: str, progress: Progress | None = None) -> Source:
         _need(row, "sklearn", "scikit-learn")
         return _LoadedSource(row, 1797, load_digits, _text_hash("digits of scikit-learn, 1"), (16, 16))
     if name == "faces-tiny":
-        return arrays.open_array(_tiny_faces(_skimage_data(row)), name=name)
+        return open_array(_tiny_faces(_skimage_data(row)), name=name)
     if name == "photos":
         return _Photos(row, _skimage_data(row))
     folder = downloads_folder(name)
     files = fetch(name, row.files, folder, progress)
     if name == "cifar10":
         return _LoadedSource(row, 50_000, lambda: load_cifar10(files[0]), _text_hash(row.files[0].sha256 or ""), None)
-    return arrays.open_idx(name, folder, row.class_names)
+    return open_idx(name, folder, row.class_names)
 
 
 def _need(row: Builtin, module: str, package: str) -> None:

@@ -12,7 +12,7 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Literal
@@ -178,6 +178,15 @@ def open_pairs(source: Source, options: SourceOptions) -> Source:
         return source
     pairs = SideBySide(source) if options.pairs == "side-by-side" else _by_name(source)
     return pairs if options.side is None else SideSource(pairs, options.side)
+
+
+def file_reader(source: Source) -> Callable[[int], tuple[bytes, ...]] | None:
+    """How to get the bytes of a picture's file, or of both of a pair; None for sources that are not of files."""
+    if isinstance(source, EncodedPictures):
+        return lambda index: (source.encoded(index),)
+    if isinstance(source, PairSource) and source.is_encoded:
+        return source.encoded_sides
+    return None
 
 
 def _encoded(source: Source, index: int) -> bytes:

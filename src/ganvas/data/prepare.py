@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ganvas.data.checkup import Checkup, check
+from ganvas.data.checkup.checkup import Checkup, check
+from ganvas.data.shards.streamed import StreamedSource
 from ganvas.data.sources import Given, open_source
 from ganvas.data.store import Store, open_store
-from ganvas.data.streamed import StreamedSource
 from ganvas.errors import UsageError
 from ganvas.progress import bar
 from ganvas.settings import build_data_settings

@@ -14,28 +14,31 @@ from typing import Any
 
 import numpy as np
 
-from ganvas.data import arrays, builtin
-from ganvas.data.archives import TarSource, ZipSource, is_tar
-from ganvas.data.cifar import is_cifar_archive, is_cifar_folder, open_cifar
+from ganvas.data import builtin
+from ganvas.data.arrays.cifar import is_cifar_archive, is_cifar_folder, open_cifar
+from ganvas.data.arrays.hdf5 import open_hdf5
+from ganvas.data.arrays.idx import idx_files_in, is_idx, open_idx
+from ganvas.data.arrays.numpy_files import is_array_folder, open_array, open_npy, open_npz
 from ganvas.data.contract import Column, Source
 from ganvas.data.decode import Header, PictureError, Pixels
-from ganvas.data.dicom import open_dicom
-from ganvas.data.dicom_files import is_dicom
 from ganvas.data.download import Progress
-from ganvas.data.files import FolderSource, PathListSource, read_path_list
-from ganvas.data.hdf5 import open_hdf5
-from ganvas.data.hub import hub_shards, open_hub
+from ganvas.data.files.archives import TarSource, ZipSource, is_tar
+from ganvas.data.files.folders import FolderSource, PathListSource, read_path_list
 from ganvas.data.labels import HELD_OUT_FOLDERS
-from ganvas.data.nifti import is_nifti, open_nifti
+from ganvas.data.medical.dicom import open_dicom
+from ganvas.data.medical.dicom_files import is_dicom
+from ganvas.data.medical.nifti import is_nifti, open_nifti
 from ganvas.data.options import DEFAULT_OPTIONS, SourceOptions
 from ganvas.data.pairs import open_pairs
-from ganvas.data.shards import expand, is_remote, is_shards, redacted
+from ganvas.data.shards.addresses import expand, is_shards
+from ganvas.data.shards.remote import is_remote, redacted
+from ganvas.data.shards.streamed import StreamedSource
+from ganvas.data.shards.webdataset import WebDatasetSource
 from ganvas.data.store import is_store
 from ganvas.data.stored import StoreSource
-from ganvas.data.streamed import StreamedSource
-from ganvas.data.tables import is_table_folder, open_dataset, open_files, open_table, split_of
-from ganvas.data.video import is_video, open_video
-from ganvas.data.webdataset import WebDatasetSource
+from ganvas.data.tables.hub import hub_shards, open_hub
+from ganvas.data.tables.table_files import is_table_folder, open_dataset, open_files, open_table, split_of
+from ganvas.data.video.source import is_video, open_video
 from ganvas.errors import GanvasError, UsageError
 
 __all__ = [
@@ -70,7 +73,7 @@ def open_source(given: Given, progress: Progress | None = None, options: SourceO
     Raises GanvasError if there is nothing there, or nothing that can be used; UsageError for options that do not fit.
     """
     if not isinstance(given, str | Path):
-        return open_pairs(_open_object(given, options), options)
+        return open_pairs(_open_object(given, progress, options), options)
     name = str(given)
     if isinstance(given, str):
         if given in builtin.BUILTINS:
@@ -87,10 +90,10 @@ def open_source(given: Given, progress: Progress | None = None, options: SourceO
     return open_pairs(opened, options)
 
 
-def _open_object(given: Any, options: SourceOptions) -> Source:
+def _open_object(given: Any, progress: Progress | None, options: SourceOptions) -> Source:
     """What Python code may hand over."""
     if isinstance(given, np.ndarray):
-        return arrays.open_array(given)
+        return open_array(given, options=options, progress=progress)
     if type(given).__module__.partition(".")[0] == "datasets":
         return open_dataset(given, options)
     if hasattr(given, "read") and hasattr(given, "names") and hasattr(given, "fingerprint"):
@@ -100,7 +103,7 @@ def _open_object(given: Any, options: SourceOptions) -> Source:
         if all(isinstance(one, str | Path) for one in given):
             return PathListSource("a list of paths", given, options=options)
         if all(isinstance(one, np.ndarray) for one in given):
-            return arrays.open_array(given)
+            return open_array(given, options=options, progress=progress)
     raise UsageError(f"{type(given).__name__} is not a source of pictures: give {KINDS}, or an array [N, H, W, C]")
 
 
@@ -135,12 +138,12 @@ def _training_shards(address: str) -> list[str]:
 
 
 def _open_folder(name: str, path: Path, progress: Progress | None, options: SourceOptions) -> Source:
-    if arrays.idx_files_in(path):
-        return arrays.open_idx(name, path)
+    if idx_files_in(path):
+        return open_idx(name, path)
     if is_cifar_folder(path):
         return open_cifar(name, path)
-    if arrays.is_array_folder(path):
-        return arrays.open_npy(name, path, options, progress)
+    if is_array_folder(path):
+        return open_npy(name, path, options, progress)
     if is_dicom(path):
         return open_dicom(name, path, options, progress)
     if is_nifti(path):
@@ -156,11 +159,11 @@ def _open_folder(name: str, path: Path, progress: Progress | None, options: Sour
 
 def _open_file(name: str, path: Path, progress: Progress | None, options: SourceOptions) -> Source:
     lower = path.name.lower()
-    if arrays.is_idx(path):
-        return arrays.open_idx(name, path)
+    if is_idx(path):
+        return open_idx(name, path)
     if zipfile.is_zipfile(path):
         if lower.endswith(".npz"):
-            return arrays.open_npz(name, path, options, progress)
+            return open_npz(name, path, options, progress)
         return open_dicom(name, path, options, progress) if is_dicom(path) else ZipSource(name, path, options)
     if lower.endswith((".zip", ".npz")):
         raise GanvasError(f"{name} is not a readable ZIP file: it is damaged or cut off; copy or make it again")
@@ -169,9 +172,9 @@ def _open_file(name: str, path: Path, progress: Progress | None, options: Source
             return open_cifar(name, path)
         return WebDatasetSource(name, [str(path)], options) if is_shards(name) else TarSource(name, path, options)
     if lower.endswith(".npy"):
-        return arrays.open_npy(name, path, options, progress)
+        return open_npy(name, path, options, progress)
     if lower.endswith((".h5", ".hdf5", ".hdf")):
-        return open_hdf5(name, path, options)
+        return open_hdf5(name, path, options, progress)
     if lower.endswith(_TABLES):
         return open_table(name, path, options)
     if lower.endswith((".txt", ".lst")):

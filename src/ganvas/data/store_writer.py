@@ -21,11 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganvas.data.cache import sync_folder
-from ganvas.data.contract import EncodedPictures
 from ganvas.data.decode import PictureError
 from ganvas.data.decoders import Decoders, Failed, Item
 from ganvas.data.fit import RESIZE, Fitted, Target, fit_all, fit_encoded
-from ganvas.data.pairs import PairSource
+from ganvas.data.pairs import PairSource, file_reader
 from ganvas.data.plan import MIN_PICTURES, StorePlan, reasons
 from ganvas.errors import GanvasError
 from ganvas.version import __version__
@@ -176,7 +175,7 @@ class _Writing:
 
 def _fitted(source: Source, target: Target, indices: list[int], processes: int | None) -> Iterator[Fitted | Failed]:
     """What goes into the store of each picture, in order."""
-    encoded = _encoded_reader(source)
+    encoded = file_reader(source)
     if encoded is None:
         for index in indices:
             yield _fit_here(source, index, target)
@@ -195,15 +194,6 @@ def _fitted(source: Source, target: Target, indices: list[int], processes: int |
     with Decoders(processes) as decoders:
         for place, result in enumerate(decoders.map(fit_encoded, items(), target)):
             yield unread.pop(place, result)
-
-
-def _encoded_reader(source: Source) -> Callable[[int], tuple[bytes, ...]] | None:
-    """How to get the bytes of a picture's file or files, for sources that have such."""
-    if isinstance(source, EncodedPictures):
-        return lambda index: (source.encoded(index),)
-    if isinstance(source, PairSource) and source.is_encoded:
-        return source.encoded_sides
-    return None
 
 
 def _fit_here(source: Source, index: int, target: Target) -> Fitted | Failed:

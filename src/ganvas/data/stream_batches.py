@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganvas.data.batches import mirror_some, to_device
-from ganvas.data.stream import SampleStream
+from ganvas.data.shards.stream import SampleStream
 from ganvas.images import to_float
 
 
@@ -47,7 +47,7 @@ class StreamBatches:
         taken = self._stream.take(self.batch)
         pixels = to_device(torch.from_numpy(np.stack([one.pixels for one in taken])), self.device)
         if self.mirror:
-            pixels = mirror_some(pixels, self.seed, step)
+            pixels = mirror_some(pixels, self.seed, step, len(pixels))
         labels = None
         if self._numbers is not None:
             found = np.array([self._numbers[str(one.label)] for one in taken], np.int64)

@@ -1,0 +1,1 @@
+"""Pictures in arrays: .npy, .npz, idx, CIFAR and HDF5 files, and volumes cut into slices."""

@@ -1,0 +1,1 @@
+"""Shards of pictures: webdataset tars and Parquet files, opened or streamed."""

@@ -1,0 +1,1 @@
+"""Pictures in tables: Parquet and Arrow files, here and on the Hub."""
