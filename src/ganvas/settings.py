@@ -91,6 +91,13 @@ Names = Annotated[
 ]
 
 
+Trackers = Annotated[
+    tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...],
+    BeforeValidator(_parse_names, json_schema_input_type=str),
+    PlainSerializer(lambda names: ",".join(names) or "none", return_type=str),
+]
+
+
 class DataSettings(BaseModel):
     """What is asked of the pictures, and how their source is to be read where there is more than one way."""
 
@@ -172,9 +179,14 @@ class TrainSettings(DataSettings):
     batch: int = Field(64, ge=2, le=65536, description="real images per update")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="of weights, order and noise")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to compute")
-    precision: Literal["float32", "bf16"] = Field(
-        "float32", description="bf16 needs hardware for it; never chosen by itself on a CPU"
+    precision: Literal["float32", "bf16", "fp16"] = Field(
+        "float32", description="bf16 and fp16 need hardware for it; penalties stay in float32"
     )
+    micro_batch: int | None = Field(
+        None, ge=1, le=65536, description="pictures through the networks at once [default: the batch, if it fits]"
+    )
+    deterministic: bool = Field(False, description="on a GPU, bit-exact operations only, which are slower")
+    compile: bool = Field(False, description="torch.compile G and D; falls back by itself where that fails")
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads [default: PyTorch's own choice]")
 
     # networks
@@ -214,7 +226,23 @@ class TrainSettings(DataSettings):
         10_000, ge=1, le=10**9, description="images until an old weight counts half in the average"
     )
 
+    # beginning from another run
+    init_from: str | None = Field(None, description="run or model folder whose weights to begin with")
+    freeze_d: int = Field(0, ge=0, le=1000, description="first layers of D that stand still (FreezeD)")
+
+    # what is watched
+    judge_every: int | None = Field(
+        None, ge=1, description="images between scores, by which the best is chosen [default: about 8 a run]"
+    )
+    on_sick: Literal["report", "rollback", "stop"] = Field(
+        "rollback", description="what to do about a run that is sick: say so, go back and go on milder, or stop"
+    )
+    patience: int | None = Field(None, ge=1, description="stop after so many scores without a better one")
+
     # what is written
+    keep: int = Field(2, ge=1, le=1000, description="newest checkpoints kept, besides the best")
+    keep_every: int | None = Field(None, ge=1, description="images between checkpoints that are kept for good")
+    report_to: Trackers = Field(("tensorboard",), description="none, or some of tensorboard,wandb,mlflow,trackio")
     sheet_every: int | None = Field(None, ge=1, description="images between sample sheets [default: about 10 a run]")
     checkpoint_every: int | None = Field(
         None, ge=1, description="images between checkpoints [default: every 5 minutes]"

@@ -20,7 +20,7 @@ ALIASES = {
 }
 # The same with another way to say the value.
 REWORDED = ("--kimg", "--mixed-precision", "--cond", "--learning-rate", "--resume-from-checkpoint")
-PRECISIONS = {"no": "float32", "fp32": "float32", "float32": "float32", "bf16": "bf16"}
+PRECISIONS = {"no": "float32", "fp32": "float32", "float32": "float32", "bf16": "bf16", "fp16": "fp16"}
 
 
 def translate(tokens: list[str]) -> list[str]:
@@ -78,7 +78,7 @@ def parse_seeds(text: str) -> list[int]:
 
 def _as_words(name: str, settings: type[BaseModel]) -> type[BaseModel]:
     """Settings with every field optional: what is not typed comes from the recipe, and fits are checked there."""
-    typed_as_text = {"resolution", "augment", "matte"}
+    typed_as_text = {"resolution", "augment", "matte", "report_to"}
     fields: dict[str, Any] = {}
     for field, info in settings.model_fields.items():
         kind = str if field in typed_as_text else info.rebuild_annotation()

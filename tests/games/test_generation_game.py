@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from ganvas.games.generation import GenerationGame, frozen, learning_rate_scale
-from ganvas.games.noise import generator_for
+from ganvas.games.generation import D_TURN, NOISE, GenerationGame, frozen, learning_rate_scale
+from ganvas.games.noise import Draws, Rows
 from ganvas.networks.fast import FastDiscriminator, FastGenerator
 from ganvas.settings import build_settings
 
@@ -26,8 +26,8 @@ def reals(n=4, classes=0, turns=1):
     return [(torch.rand(n, 1, 8, 8) * 2 - 1, labels) for _ in range(turns)]
 
 
-def random(step=0):
-    return generator_for("cpu", 0, step)
+def random(step=0, n=4):
+    return Draws("cpu", (0, step), Rows(n))
 
 
 def weights(network):
@@ -77,12 +77,11 @@ def test_simultaneous_turns_give_d_and_g_the_gradients_of_the_formulas(objective
     game.step([(real, None)], random(), 0.0)
 
     # The same by the definition: two separate backward passes against the old weights.
-    noise = random()
-    fake = other.draw(None, 4, noise)
+    fake = other.draw(None, 4, random().at(NOISE, 0))
     with frozen(other.D):
         g_loss = other.objective.g_loss(other.D(real), other.D(fake)).mean()
     expected_g = torch.autograd.grad(g_loss, list(other.G.parameters()))
-    other.discriminator_turn(real.clone(), fake.detach(), None, noise)
+    other.discriminator_turn(real.clone(), fake.detach(), None, random().at(D_TURN, 0))
     for parameter, gradient in zip(game.G.parameters(), expected_g, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-7)
     for parameter, twin in zip(game.D.parameters(), other.D.parameters(), strict=True):
@@ -162,7 +161,7 @@ def test_g_learns_to_match_a_constant_picture():
     game = make_game(r1_gamma=1.0, g_lr=2e-3, d_lr=2e-3, batch=8)
     grey = torch.full((8, 1, 8, 8), 0.5)
     for step in range(150):
-        game.step([(grey.clone(), None)], random(step), 0.0)
+        game.step([(grey.clone(), None)], random(step, n=8), 0.0)
     game.G.eval()
     with torch.no_grad():
         assert (game.G(torch.randn(8, 8)) - 0.5).abs().mean() < 0.2

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional as F
 
-
-def _uniform(images: Tensor, random: Generator) -> Tensor:
-    return torch.rand((len(images), 1, 1, 1), generator=random, device=images.device, dtype=images.dtype)
+from ganvas.games.noise import Draws
 
 
-def colour(images: Tensor, random: Generator) -> Tensor:
+def _uniform(images: Tensor, random: Draws) -> Tensor:
+    return random.uniform(len(images), 1, 1, 1).to(images.dtype)
+
+
+def colour(images: Tensor, random: Draws) -> Tensor:
     """Brightness by up to a quarter of the range, saturation from 0 to 2 times, contrast from 0.5 to 1.5 times."""
     x = images + (_uniform(images, random) - 0.5)
     if x.shape[1] > 1:
@@ -27,41 +29,41 @@ def colour(images: Tensor, random: Generator) -> Tensor:
     return (x - mean) * (_uniform(images, random) + 0.5) + mean
 
 
-def translation(images: Tensor, random: Generator, ratio: float = 1 / 8) -> Tensor:
+def translation(images: Tensor, random: Draws, ratio: float = 1 / 8) -> Tensor:
     """Shift by up to an eighth of the size along each axis; what comes in from outside is mid-grey (0)."""
     n, _, height, width = images.shape
     down, right = (max(1, round(side * ratio)) for side in (height, width))
     padded = F.pad(images, (right, right, down, down))
     # One gather of rows, then one of columns: each picture at its own offset.
-    dy = torch.randint(0, 2 * down + 1, (n, 1), generator=random, device=images.device)
-    dx = torch.randint(0, 2 * right + 1, (n, 1), generator=random, device=images.device)
+    dy = random.integers(2 * down + 1, n, 1)
+    dx = random.integers(2 * right + 1, n, 1)
     rows = dy + torch.arange(height, device=images.device)  # [N, H]
     columns = dx + torch.arange(width, device=images.device)  # [N, W]
     which = torch.arange(n, device=images.device)[:, None, None]
     return padded.permute(0, 2, 3, 1)[which, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def cutout(images: Tensor, random: Generator, ratio: float = 1 / 2) -> Tensor:
+def cutout(images: Tensor, random: Draws, ratio: float = 1 / 2) -> Tensor:
     """A box of half the size, centred anywhere in the picture, becomes mid-grey (0)."""
     n, _, height, width = images.shape
     boxes = []
     for side in (height, width):
         half = max(1, round(side * ratio)) / 2
-        centre = torch.rand((n, 1), generator=random, device=images.device) * side
+        centre = random.uniform(n, 1) * side
         place = torch.arange(side, device=images.device) + 0.5
         boxes.append((place - centre).abs() < half)  # [N, side]
     inside = boxes[0][:, None, :, None] & boxes[1][:, None, None, :]
     return images * (~inside).to(images.dtype)
 
 
-TRANSFORMS: dict[str, Callable[[Tensor, Generator], Tensor]] = {
+TRANSFORMS: dict[str, Callable[[Tensor, Draws], Tensor]] = {
     "colour": colour,
     "translation": translation,
     "cutout": cutout,
 }
 
 
-def augment(images: Tensor, names: tuple[str, ...], random: Generator) -> Tensor:
+def augment(images: Tensor, names: tuple[str, ...], random: Draws) -> Tensor:
     """The named transforms, one after the other."""
     for name in names:
         images = TRANSFORMS[name](images, random)

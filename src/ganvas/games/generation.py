@@ -1,58 +1,131 @@
 """The game of generation: G draws pictures from noise (and a label), D tells them from real ones.
 
-The game owns the players, their optimisers and what a turn is. The loop that plays it knows none of that.
+The game owns the players, their optimisers and what a turn is. The loop that plays it knows none of that. A batch may
+go through the networks in parts (`micro_batch`) and be shared out among processes (`engine`): the update is that of the
+whole batch, but that BatchNorm in a part sees only the part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from ganvas.games.augment import augment
+from ganvas.games.compiling import maybe_compiled
+from ganvas.games.engine import Engine
+from ganvas.games.noise import Draws
 from ganvas.objectives.adversarial import OBJECTIVES
 from ganvas.objectives.penalties import clip_weights, gradient_penalty, interpolate, r1_penalty, r2_penalty
 from ganvas.settings import TrainSettings
 
 Batch = tuple[Tensor, Tensor | None]  # reals [N, C, H, W] float in [-1, 1], labels [N] int64
 Stats = dict[str, Tensor]  # scalars without gradient
+T = TypeVar("T")
+
+NOISE, D_TURN, G_TURN = range(3)  # what a step draws numbers for
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class GenerationGame:
     """G and D, and how one step of their game is played.
 
     G: z [N, z_dim], labels [N] -> [N, C, H, W] in [-1, 1]. D: [N, C, H, W], labels [N] -> logits [N].
+    on_problem: told in words when a batch does not fit into memory and is taken in smaller parts.
     """
 
-    def __init__(self, G: nn.Module, D: nn.Module, settings: TrainSettings) -> None:
+    def __init__(
+        self,
+        G: nn.Module,
+        D: nn.Module,
+        settings: TrainSettings,
+        engine: Engine | None = None,
+        on_problem: Callable[[str], None] = print,
+    ) -> None:
         self.G, self.D, self.settings = G, D, settings
+        self.engine = engine or Engine(next(G.parameters()).device)
         self.objective = OBJECTIVES[settings.objective]
         self.g_optimizer = make_optimizer(G, settings.g_lr, settings)
         self.d_optimizer = make_optimizer(D, settings.d_lr, settings)
+        on_gpu = self.engine.device.type == "cuda"
+        self.scaler = torch.amp.GradScaler("cuda" if on_gpu else "cpu", enabled=settings.precision == "fp16")
+        self.micro_batch = settings.micro_batch or settings.batch
+        self.lr_scale = 1.0  # besides the schedule: halved when a sick run is rolled back
         self.d_turns = 0  # decides when a lazy penalty is due
+        self._on_problem = on_problem
+        self._draw, self._judge = (maybe_compiled(n, settings.compile, on_problem) for n in (G, D))
 
-    def step(self, reals: Sequence[Batch], random: Generator, progress: float) -> Stats:
+    def step(self, reals: Sequence[Batch], random: Draws, progress: float) -> Stats:
         """One G update with the D updates that belong to it: `n_critic` batches of reals, `progress` in [0, 1]."""
         self._set_learning_rates(progress)
         if self.settings.turns == "simultaneous":
-            return self.simultaneous_turn(*reals[0], random)
-        *early, last = reals
-        for real, labels in early:
-            with torch.no_grad():
-                fake = self.draw(labels, len(real), random)
-            self.discriminator_turn(real, fake, labels, random)
-        real, labels = last
-        fake = self.draw(labels, len(real), random)  # drawn once, used by both turns
-        stats = self.discriminator_turn(real, fake.detach(), labels, random)
-        return {**stats, **self.generator_turn(real, fake, labels, random)}
+            due = self._penalty_is_due()
+            stats = self._within_memory(lambda: self.simultaneous_turn(*reals[0], random, due))
+        else:
+            stats = self._alternating(reals, random)
+        self.scaler.update()
+        return self.engine.mean(stats)
 
-    def discriminator_turn(self, real: Tensor, fake: Tensor, labels: Tensor | None, random: Generator) -> Stats:
-        """One update of D. `fake` must be detached from G."""
+    def _alternating(self, reals: Sequence[Batch], random: Draws) -> Stats:
+        *early, (real, labels) = reals
+        for turn, batch in enumerate(early):
+            self._early_turn(*batch, random, turn)
+        noise, due = random.at(NOISE, len(early)), self._penalty_is_due()
+        # Drawn once and used by both turns where the memory holds it, or again in parts by the G turn.
+        fakes = [self._within_memory(lambda: self._fakes(labels, len(real), noise, keep=True))]
+        stats = self._within_memory(
+            lambda: self.discriminator_turn(real, fakes[0].detach(), labels, random.at(D_TURN, len(early)), due)
+        )
+
+        def learn() -> Stats:
+            if fakes and fakes[0].requires_grad and self._whole(len(real)):
+                return self.generator_turn(real, fakes[0], labels, random.at(G_TURN))
+            fakes.clear()  # their graph takes the memory that is short
+            return self._generator_turn_in_parts(real, labels, noise, random.at(G_TURN))
+
+        return {**stats, **self._within_memory(learn)}
+
+    def _early_turn(self, real: Tensor, labels: Tensor | None, random: Draws, turn: int) -> None:
+        due = self._penalty_is_due()
+        fake = self._within_memory(lambda: self._fakes(labels, len(real), random.at(NOISE, turn), keep=False))
+        self._within_memory(lambda: self.discriminator_turn(real, fake, labels, random.at(D_TURN, turn), due))
+
+    def _fakes(self, labels: Tensor | None, n: int, noise: Draws, *, keep: bool) -> Tensor:
+        """Fakes for a whole batch, with a graph for the G turn if `keep` and if they come in one part."""
+        with torch.set_grad_enabled(keep and self._whole(n)):
+            parts = [
+                self.draw(_rows(labels, part), part.stop - part.start, noise.at(offset=part.start))
+                for part in self._parts(n)
+            ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def discriminator_turn(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None, random: Draws, due: bool | None = None
+    ) -> Stats:
+        """One update of D. `fake` must be detached from G. due: whether penalties are (None: by the count of turns)."""
         assert not fake.requires_grad, "the D turn must not reach into G: detach the fakes"
-        settings, due = self.settings, self._penalty_is_due()
-        real = real.requires_grad_(bool(due and settings.r1_gamma))
+        due = self._penalty_is_due() if due is None else due
+        self.d_optimizer.zero_grad(set_to_none=True)
+        stats = [
+            self._discriminator_gradients(
+                real[part], fake[part], _rows(labels, part), random.at(offset=part.start), due, len(real)
+            )
+            for part in self._parts(len(real))
+        ]
+        self._update(self.d_optimizer, self.D)
+        if self.settings.clip:
+            clip_weights(self.D, self.settings.clip)
+        return _summed(stats)
+
+    def _discriminator_gradients(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None, random: Draws, due: bool, of: int
+    ) -> Stats:
+        """Add the gradients of some pictures of `of` in all."""
+        settings, share = self.settings, len(real) / of
+        real = real.detach().requires_grad_(bool(due and settings.r1_gamma))
         fake = fake.detach().requires_grad_(bool(due and settings.r2_gamma))
         real_logits = self.judge(real, labels, random, exact=due)  # [N]
         fake_logits = self.judge(fake, labels, random, exact=due)  # [N]
@@ -62,72 +135,134 @@ class GenerationGame:
             penalty, penalty_stats = self._penalties(real, real_logits, fake, fake_logits, labels, random)
             loss = loss + penalty
             stats.update(penalty_stats)
-        update(self.d_optimizer, loss)
-        if settings.clip:
-            clip_weights(self.D, settings.clip)
+        torch.autograd.backward(self.scaler.scale(share * loss))
+        return {name: share * value for name, value in stats.items()}
+
+    def generator_turn(self, real: Tensor, fake: Tensor, labels: Tensor | None, random: Draws) -> Stats:
+        """One update of G through a D whose weights stand still: no gradient is computed for them."""
+        self.g_optimizer.zero_grad(set_to_none=True)
+        stats = self._generator_gradients(real, fake, labels, random, len(real))
+        self._update(self.g_optimizer, self.G)
         return stats
 
-    def generator_turn(self, real: Tensor, fake: Tensor, labels: Tensor | None, random: Generator) -> Stats:
-        """One update of G through a D whose weights stand still: no gradient is computed for them."""
+    def _generator_turn_in_parts(self, real: Tensor, labels: Tensor | None, noise: Draws, random: Draws) -> Stats:
+        self.g_optimizer.zero_grad(set_to_none=True)
+        stats = []
+        for part in self._parts(len(real)):
+            some = _rows(labels, part)
+            fake = self.draw(some, part.stop - part.start, noise.at(offset=part.start))
+            stats.append(self._generator_gradients(real[part], fake, some, random.at(offset=part.start), len(real)))
+        self._update(self.g_optimizer, self.G)
+        return _summed(stats)
+
+    def _generator_gradients(self, real: Tensor, fake: Tensor, labels: Tensor | None, random: Draws, of: int) -> Stats:
+        share = len(real) / of
         with frozen(self.D):
             real_logits = torch.zeros(len(fake), device=fake.device)
             if self.settings.objective == "relativistic":
                 with torch.no_grad():
                     real_logits = self.judge(real, labels, random)
-            loss = self.objective.g_loss(real_logits, self.judge(fake, labels, random)).mean()
-        update(self.g_optimizer, loss)
+            loss = share * self.objective.g_loss(real_logits, self.judge(fake, labels, random)).mean()
+            torch.autograd.backward(self.scaler.scale(loss))
         return {"g_loss": loss.detach()}
 
-    def simultaneous_turn(self, real: Tensor, labels: Tensor | None, random: Generator) -> Stats:
+    def simultaneous_turn(self, real: Tensor, labels: Tensor | None, random: Draws, due: bool) -> Stats:
         """Both updates from one pass of the fakes through D, each player moving against the other's old weights.
 
         Where logits are per picture, the gradient of G's loss on a fake is that of D's loss times a number per picture,
         a ratio of two derivatives by the logit. So D's backward pass gives both (settings refuse where it does not).
         """
-        settings, due = self.settings, self._penalty_is_due()
-        fake = self.draw(labels, len(real), random)
+        self.d_optimizer.zero_grad(set_to_none=True)
+        self.g_optimizer.zero_grad(set_to_none=True)
+        stats = [
+            self._simultaneous_gradients(real[part], _rows(labels, part), random, part.start, due, len(real))
+            for part in self._parts(len(real))
+        ]
+        self._update(self.d_optimizer, self.D)
+        self._update(self.g_optimizer, self.G)
+        return _summed(stats)
+
+    def _simultaneous_gradients(
+        self, real: Tensor, labels: Tensor | None, random: Draws, start: int, due: bool, of: int
+    ) -> Stats:
+        settings, share = self.settings, len(real) / of
+        fake = self.draw(labels, len(real), random.at(NOISE, 0, offset=start))
         leaf = fake.detach().requires_grad_(True)
-        real = real.requires_grad_(bool(due and settings.r1_gamma))
-        real_logits = self.judge(real, labels, random, exact=due)  # [N]
-        fake_logits = self.judge(leaf, labels, random, exact=due)  # [N]
+        real = real.detach().requires_grad_(bool(due and settings.r1_gamma))
+        own = random.at(D_TURN, 0, offset=start)
+        real_logits = self.judge(real, labels, own, exact=due)  # [N]
+        fake_logits = self.judge(leaf, labels, own, exact=due)  # [N]
         loss = self.objective.d_loss(real_logits, fake_logits).mean()
         g_loss, ratio = self._ratio_of_gradients(real_logits, fake_logits)
         stats = {"d_loss": loss.detach(), "g_loss": g_loss, **_logit_stats(real_logits, fake_logits)}
 
-        self.d_optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss, retain_graph=bool(due))
+        torch.autograd.backward(self.scaler.scale(share * loss), retain_graph=bool(due))
         assert leaf.grad is not None
         fake_gradient = leaf.grad * ratio.view(-1, 1, 1, 1)
         if due:
-            penalty, penalty_stats = self._penalties(real, real_logits, leaf, fake_logits, labels, random)
-            torch.autograd.backward(penalty)
+            penalty, penalty_stats = self._penalties(real, real_logits, leaf, fake_logits, labels, own)
+            torch.autograd.backward(self.scaler.scale(share * penalty))
             stats.update(penalty_stats)
-        self.d_optimizer.step()
-        self.g_optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(fake, fake_gradient)
-        self.g_optimizer.step()
-        return stats
+        return {name: share * value for name, value in stats.items()}
 
-    def draw(self, labels: Tensor | None, n: int, random: Generator) -> Tensor:
+    def _update(self, optimizer: torch.optim.Optimizer, network: nn.Module) -> None:
+        """One step down the gradients, which are those of all parts and processes together."""
+        self.engine.average_gradients(network)
+        self.scaler.step(optimizer)
+
+    def _whole(self, n: int) -> bool:
+        return n <= self.micro_batch
+
+    def _parts(self, n: int) -> list[slice]:
+        """A batch of n in parts that the memory holds."""
+        size = min(n, self.micro_batch)
+        return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+    def _within_memory(self, turn: Callable[[], T]) -> T:
+        """What the turn gives; where the memory is too small, of a batch taken in parts of half the size, and so on.
+
+        An update comes last in a turn, so one that fails has changed no weights. Several processes must agree on the
+        size beforehand: there the error goes up.
+        """
+        while True:
+            try:
+                return turn()
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                share = self.engine.share_of(self.settings.batch)
+                if not _is_out_of_memory(error) or self.engine.world > 1 or min(self.micro_batch, share) == 1:
+                    raise
+                self.micro_batch = (min(self.micro_batch, share) + 1) // 2
+            self.d_optimizer.zero_grad(set_to_none=True)
+            self.g_optimizer.zero_grad(set_to_none=True)
+            if self.engine.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self._on_problem(
+                f"the memory does not hold a batch: it goes through the networks in parts of {self.micro_batch} "
+                f"pictures (--micro-batch {self.micro_batch} begins with that)"
+            )
+
+    def draw(self, labels: Tensor | None, n: int, random: Draws) -> Tensor:
         """Fakes with the labels of the real batch: [n, C, H, W] in [-1, 1]."""
-        device = next(self.G.parameters()).device
-        z = torch.randn((n, self.settings.z_dim), generator=random, device=device)
-        with self._precision(device):
-            fake: Tensor = self.G(z, labels)
+        z = random.normal(n, self.settings.z_dim)
+        with self._precision():
+            fake: Tensor = self._draw(z, labels)
         return fake.float()
 
-    def judge(self, images: Tensor, labels: Tensor | None, random: Generator, *, exact: bool = False) -> Tensor:
+    def judge(self, images: Tensor, labels: Tensor | None, random: Draws, *, exact: bool = False) -> Tensor:
         """D's logits on augmented pictures: [N, C, H, W] -> [N] float32.
 
-        `exact` computes in float32 whatever the precision: a penalty on a rounded gradient is another penalty.
+        `exact` computes in float32 whatever the precision: a penalty on a rounded gradient is another penalty. It also
+        goes round a compiled D, whose gradient has no gradient.
         """
-        with self._precision(images.device, exact):
-            logits: Tensor = self.D(augment(images, self.settings.augment, random), labels)
+        with self._precision(exact):
+            D = self.D if exact else self._judge
+            logits: Tensor = D(augment(images, self.settings.augment, random), labels)
         return logits.float()
 
-    def _precision(self, device: torch.device, exact: bool = False) -> torch.autocast:
-        lowered = self.settings.precision == "bf16" and not exact
-        return torch.autocast(device.type, torch.bfloat16, enabled=lowered)
+    def _precision(self, exact: bool = False) -> torch.autocast:
+        dtype = AUTOCAST.get(self.settings.precision)
+        return torch.autocast(self.engine.device.type, dtype or torch.bfloat16, enabled=dtype is not None and not exact)
 
     def _penalty_is_due(self) -> bool:
         settings = self.settings
@@ -142,7 +277,7 @@ class GenerationGame:
         fake: Tensor,
         fake_logits: Tensor,
         labels: Tensor | None,
-        random: Generator,
+        random: Draws,
     ) -> tuple[Tensor, Stats]:
         """What is added to D's loss, times the interval, so that a lazy penalty weighs the same over time."""
         settings = self.settings
@@ -154,7 +289,7 @@ class GenerationGame:
             r2 = r2_penalty(fake, fake_logits).mean()
             total, stats["r2"] = total + settings.r2_gamma / 2 * r2, r2.detach()
         if settings.gp_weight:
-            weights = torch.rand(len(real), generator=random, device=real.device)
+            weights = random.uniform(len(real))
             between = interpolate(real, fake, weights)
             gp = gradient_penalty(between, self.judge(between, labels, random, exact=True)).mean()
             total, stats["gp"] = total + settings.gp_weight * gp, gp.detach()
@@ -170,7 +305,7 @@ class GenerationGame:
 
     def _set_learning_rates(self, progress: float) -> None:
         settings = self.settings
-        scale = learning_rate_scale(progress, settings.lr_decay_from, settings.lr_final)
+        scale = self.lr_scale * learning_rate_scale(progress, settings.lr_decay_from, settings.lr_final)
         for optimizer, lr in ((self.g_optimizer, settings.g_lr), (self.d_optimizer, settings.d_lr)):
             for group in optimizer.param_groups:
                 group["lr"] = lr * scale
@@ -190,13 +325,6 @@ def make_optimizer(network: nn.Module, lr: float, settings: TrainSettings) -> to
     return torch.optim.Adam(network.parameters(), lr=lr, betas=(settings.beta1, settings.beta2), fused=True)
 
 
-def update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step down the gradient of `loss`; gradients of an earlier turn are dropped first."""
-    optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
-    optimizer.step()
-
-
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
     """Within the block the network's parameters need no gradient."""
@@ -214,3 +342,18 @@ def _logit_stats(real_logits: Tensor, fake_logits: Tensor) -> Stats:
     with torch.no_grad():
         right = 0.5 * ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean())
         return {"real_logit": real_logits.mean(), "fake_logit": fake_logits.mean(), "d_accuracy": right}
+
+
+def _rows(labels: Tensor | None, part: slice) -> Tensor | None:
+    return None if labels is None else labels[part]
+
+
+def _summed(stats: Sequence[Stats]) -> Stats:
+    """The stats of a batch from its parts, each already weighed by its share."""
+    if len(stats) == 1:
+        return stats[0]
+    return {name: torch.stack([part[name] for part in stats]).sum() for name in stats[0]}
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

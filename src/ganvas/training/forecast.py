@@ -12,9 +12,10 @@ import torch
 from ganvas.data.sources import open_source
 from ganvas.data.store import plan_store
 from ganvas.devices import device_words, pick_device
-from ganvas.games.noise import generator_for
+from ganvas.games.engine import Engine
+from ganvas.games.noise import Draws, Rows
 from ganvas.training.facts import count_parameters
-from ganvas.training.plan import DataFacts, Plan, make_plan, store_options
+from ganvas.training.plan import DataFacts, Plan, make_plan, source_options, store_options
 from ganvas.training.state import TrainState
 
 WARM_UP, MEASURED = 2, 5
@@ -25,10 +26,10 @@ def forecast(source: str | Path, *, recipe: str | None = None, **settings: Any) 
     device = pick_device(str(settings.get("device", "auto")))
     if settings.get("threads"):
         torch.set_num_threads(int(settings["threads"]))
-    opened = open_source(source)
+    opened = open_source(source, options=source_options(settings))
     data = plan_store(opened, store_options(settings, device))
     plan = make_plan(DataFacts.of_plan(data, opened), opened.name, recipe, settings, device)
-    state = TrainState.create(plan.settings, plan.config, device)
+    state = TrainState.create(plan.settings, plan.config, Engine(device))
     rate, peak_mb = trial(state, plan)
     s = plan.settings
     g, d = count_parameters(state.game.G), count_parameters(state.game.D)
@@ -59,7 +60,7 @@ def trial(state: TrainState, plan: Plan) -> tuple[float, float]:
     shape = (s.batch, c.channels, *c.resolution)
     times = []
     for step in range(WARM_UP + MEASURED):
-        random = generator_for(device, s.seed, step)
+        random = Draws(device, (s.seed, step), Rows(s.batch))
         reals = []
         for _ in range(s.n_critic):
             real = torch.rand(shape, device=device).mul_(2).sub_(1).contiguous(memory_format=torch.channels_last)

@@ -32,7 +32,16 @@ FREE_ON_RESUME = {
     "sheet_every",
     "checkpoint_every",
     "judge_samples",
+    "judge_every",
+    "patience",
+    "on_sick",
+    "keep",
+    "keep_every",
+    "report_to",
+    "micro_batch",
 }
+# Of another shape the weights of a checkpoint do not fit.
+FIXED_ON_RESUME = {"network", "resolution", "channels", "labels", "z_dim", "width", "d_norm", "optimizer"}
 
 
 @dataclass(frozen=True)
@@ -143,23 +152,36 @@ def read_settings(path: Path) -> tuple[str, TrainSettings]:
     return recipe, build_settings(cells)
 
 
-def settings_for_resume(saved: TrainSettings, overrides: dict[str, Any]) -> TrainSettings:
-    """The run's own settings; only how long, where and what is written may differ. Raises UsageError for the rest."""
+def settings_for_resume(
+    saved: TrainSettings, overrides: dict[str, Any], *, accept_changes: bool = False
+) -> tuple[TrainSettings, list[str]]:
+    """The run's own settings with what may differ, and each change in words.
+
+    How long, where and what is written may always differ; the rest with `accept_changes`, but for what the weights of
+    the checkpoint do not fit. Raises UsageError that lists the changes.
+    """
     words = build_settings(overrides)
     given = {name.replace("-", "_") for name, value in overrides.items() if value is not None}
-    changed = [n for n in sorted(given - FREE_ON_RESUME) if getattr(words, n) != getattr(saved, n)]
-    if changed:
-        name = changed[0]
+    changed = [name for name in sorted(given) if getattr(words, name) != getattr(saved, name)]
+    told = {name: f"--{name.replace('_', '-')} {getattr(saved, name)} -> {getattr(words, name)}" for name in changed}
+    fixed = [told[name] for name in changed if name in FIXED_ON_RESUME]
+    if fixed:
         raise UsageError(
-            f"--{name.replace('_', '-')} {getattr(words, name)} is not what this run was started with "
-            f"({getattr(saved, name)}): leave it out to resume, or start another run with another --out"
+            f"this run cannot go on with {', '.join(fixed)}: its weights would not fit. Leave it out, or start another "
+            "run with another --out (with --init-from to begin with its weights where they fit)"
+        )
+    asked = [told[name] for name in changed if name not in FREE_ON_RESUME]
+    if asked and not accept_changes:
+        raise UsageError(
+            f"this run was started with other settings: {', '.join(asked)}. Leave them out to go on as it was, or add "
+            "--accept-changes to go on with them"
         )
     cells = saved.model_dump()
-    for name in given & FREE_ON_RESUME:
+    for name in changed:
         cells[name] = getattr(words, name)
         if name in ("minutes", "images"):
             cells["images" if name == "minutes" else "minutes"] = None
-    return build_settings(cells)
+    return build_settings(cells), [told[name] for name in changed]
 
 
 def versions() -> dict[str, str]:

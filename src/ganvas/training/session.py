@@ -12,12 +12,14 @@ import torch
 from ganvas.data.batches import Batches
 from ganvas.data.contract import Source
 from ganvas.data.decoders import Decoders
+from ganvas.data.shards.order import Position
+from ganvas.data.shards.stream import SampleStream
+from ganvas.data.shards.streamed import StreamedSource, decoding
 from ganvas.data.store import Store
-from ganvas.data.stream import Position, SampleStream
 from ganvas.data.stream_batches import StreamBatches
-from ganvas.data.streamed import StreamedSource, decoding
 from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features
+from ganvas.games.engine import Engine
 from ganvas.games.generation import Batch
 from ganvas.training.budget import DEFAULT_MINUTES, Budget, training_seconds
 from ganvas.training.checkpoint import Checkpoint, list_checkpoints, save_checkpoint
@@ -40,7 +42,7 @@ class Session:
     store: Store
     plan: Plan
     state: TrainState
-    judge: Features
+    judge: Features | None  # of the main process, which alone judges
     journal: Journal
     stop: StopRequest
     facts: dict[str, Any]
@@ -61,6 +63,8 @@ def make_budget(session: Session, used_s: float) -> Budget:
 
 def forecast_finishing(session: Session) -> float:
     """Seconds that verdict and report will take, from the time of a small share of them."""
+    if session.judge is None:
+        return 0.0  # the main process's clock counts
     began, n = time.monotonic(), min(128, session.store.train_count)
     session.judge.extract(session.store.images[:n])
     session.state.model().sample(range(n))
@@ -72,21 +76,38 @@ def forecast_finishing(session: Session) -> float:
 def make_batches(session: Session, source: Source, checkpoint: Checkpoint | None) -> Batches | StreamBatches:
     """The training pictures: of the store, or of a stream of shards, from where the checkpoint left it."""
     settings, split, store = session.plan.settings, session.store.train, session.store
-    device = session.plan.device
+    device, engine = session.plan.device, session.state.game.engine
     if not isinstance(source, StreamedSource):
         labels = split.labels if settings.labels else None
-        return Batches(split.images, labels, settings.batch, settings.seed, device, settings.mirror)
+        share = engine.rows(settings.batch)
+        rows = slice(share.start, share.start + engine.share_of(settings.batch))
+        return Batches(split.images, labels, settings.batch, settings.seed, device, settings.mirror, rows)
     class_names = store.class_names if settings.labels else None
-    kept = checkpoint.counters["stream"] if checkpoint is not None else None
+    kept = _position_of(checkpoint, engine)
     stream = SampleStream(
         source.shards,
         seed=settings.seed,
         decode=decoding(Decoders(), store.target, class_names),
+        rank=engine.rank,
+        world=engine.world,
         position=None if kept is None else Position.from_json(kept),
         options=source.options,
     )
-    first = session.state.step * settings.n_critic
-    return StreamBatches(stream, class_names, settings.batch, settings.seed, device, settings.mirror, first)
+    first, size = session.state.step * settings.n_critic, engine.share_of(settings.batch)
+    return StreamBatches(stream, class_names, size, settings.seed + engine.rank, device, settings.mirror, first)
+
+
+def _position_of(checkpoint: Checkpoint | None, engine: Engine) -> Any:
+    """Where this process's stream goes on; those of a checkpoint are of the processes that wrote it."""
+    if checkpoint is None:
+        return None
+    kept = checkpoint.counters["stream"]
+    if len(kept) != engine.world:
+        raise GanvasError(
+            f"this run was streamed by {len(kept)} processes, which is what its place in the shards is known for, not "
+            f"{engine.world}: resume it with {len(kept)}, or prepare the pictures first"
+        )
+    return kept[engine.rank]
 
 
 def reals_of_step(batches: Batches | StreamBatches, step: int, n_critic: int) -> list[Batch]:
@@ -130,6 +151,25 @@ def sheet_times(session: Session) -> Callable[[float], bool]:
     return due_by_share
 
 
+CHECKPOINT_EVERY_S = 300.0
+
+
+def checkpoint_times(session: Session) -> Callable[[], bool]:
+    """Tells that a checkpoint is due: every `checkpoint_every` images, or every five minutes."""
+    every, state = session.plan.settings.checkpoint_every, session.state
+    saved_at, saved_images = time.monotonic(), state.images
+
+    def due() -> bool:
+        nonlocal saved_at, saved_images
+        now, images = time.monotonic(), state.images
+        is_due = images - saved_images >= every if every else now - saved_at >= CHECKPOINT_EVERY_S
+        if is_due:
+            saved_at, saved_images = now, images
+        return is_due
+
+    return due
+
+
 def save_fakes(session: Session) -> None:
     """The sheet of this moment, under the number of images seen in thousands."""
     name = f"fakes{thousands(session.state.images)}.png"
@@ -158,7 +198,10 @@ def write_checkpoint(session: Session) -> None:
         raise diverged(session)
     counters: dict[str, Any] = {"seconds": round(session.budget.elapsed_s, 3)}
     if isinstance(session.batches, StreamBatches):
-        counters["stream"] = session.batches.position(session.state.step * session.plan.settings.n_critic)
+        here = session.batches.position(session.state.step * session.plan.settings.n_critic)
+        counters["stream"] = session.state.game.engine.gather(here)
+    if not session.state.game.engine.is_main:
+        return
     save_checkpoint(session.folder.checkpoints, session.state.to_checkpoint(**counters))
 
 

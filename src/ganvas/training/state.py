@@ -6,6 +6,7 @@ Randomness is not among them: order, noise and augmentation follow from the seed
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 from ganvas.errors import GanvasError
+from ganvas.games.engine import Engine
 from ganvas.games.generation import GenerationGame
 from ganvas.model import Model, ModelConfig
 from ganvas.networks.table import build_discriminator, build_generator
@@ -38,8 +40,18 @@ class TrainState:
     images: int = 0  # real images shown to D
 
     @classmethod
-    def create(cls, settings: TrainSettings, config: ModelConfig, device: torch.device) -> TrainState:
-        """Fresh networks from the seed. `config` says what G draws."""
+    def create(
+        cls,
+        settings: TrainSettings,
+        config: ModelConfig,
+        where: Engine | torch.device,
+        on_problem: Callable[[str], None] = print,
+    ) -> TrainState:
+        """Fresh networks from the seed. `config` says what G draws; on_problem is told what had to be changed.
+
+        where: one of several processes, or just a device.
+        """
+        engine = where if isinstance(where, Engine) else Engine(where)
         size = {
             "resolution": config.resolution,
             "channels": config.channels,
@@ -50,9 +62,10 @@ class TrainState:
             torch.manual_seed(settings.seed)
             G = build_generator(config.network, z_dim=config.z_dim, **size)  # type: ignore[arg-type]
             D = build_discriminator(config.network, norm=settings.d_norm, **size)  # type: ignore[arg-type]
-        G, D = (network.to(device, memory_format=torch.channels_last) for network in (G, D))  # type: ignore[call-overload]
+        G, D = (network.to(engine.device, memory_format=torch.channels_last) for network in (G, D))  # type: ignore[call-overload]
         G_ema = copy.deepcopy(G).requires_grad_(False).eval()
-        return cls(GenerationGame(G, D, settings), G_ema, config)
+        G, D = engine.prepare(G), engine.prepare(D)
+        return cls(GenerationGame(G, D, settings, engine, on_problem), G_ema, config)
 
     def average(self, batch_images: int) -> None:
         """Count a step and move the average."""
@@ -82,7 +95,14 @@ class TrainState:
             **optimizer_tensors("g_optimizer", game.g_optimizer),
             **optimizer_tensors("d_optimizer", game.d_optimizer),
         }
-        own = {"step": self.step, "images": self.images, "d_turns": game.d_turns}
+        own = {
+            "step": self.step,
+            "images": self.images,
+            "d_turns": game.d_turns,
+            "micro_batch": game.micro_batch,
+            "lr_scale": game.lr_scale,
+            "scaler": game.scaler.state_dict(),
+        }
         return Checkpoint({k: v.cpu() for k, v in tensors.items()}, {**own, **counters})
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -99,4 +119,9 @@ class TrainState:
         restore_optimizer("g_optimizer", game.g_optimizer, tensors)
         restore_optimizer("d_optimizer", game.d_optimizer, tensors)
         self.step, self.images = int(checkpoint.counters["step"]), int(checkpoint.counters["images"])
-        game.d_turns = int(checkpoint.counters["d_turns"])
+        counters = checkpoint.counters
+        game.d_turns = int(counters["d_turns"])
+        game.micro_batch = int(counters.get("micro_batch", game.micro_batch))
+        game.lr_scale = float(counters.get("lr_scale", 1.0))
+        if counters.get("scaler"):
+            game.scaler.load_state_dict(counters["scaler"])
