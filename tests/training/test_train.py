@@ -101,7 +101,7 @@ def test_resume_without_a_checkpoint_starts_from_zero_and_says_so(bars_npz, tmp_
 def test_resume_refuses_other_settings_and_other_pictures(bars_npz, bars_folder, tmp_path):
     out = tmp_path / "run"
     ganvas.train(bars_npz, out=out, images=16, **TINY)
-    with pytest.raises(UsageError, match="other settings: --batch 8 -> 16. Leave them out"):
+    with pytest.raises(UsageError, match=r"other settings: --batch 8 -> 16\. Leave them out"):
         ganvas.train(bars_npz, out=out, resume=True, batch=16, quiet=True)
     with pytest.raises(GanvasError, match=r"not what .* was trained on"):
         ganvas.train(bars_folder, out=out, resume=True, quiet=True)

@@ -44,6 +44,7 @@ class StorePlan:
     notes: tuple[str, ...]
     fit: FitMode = "crop"
     sides: tuple[int, ...] = ()
+    wished: bool = False  # the size is the one that the source itself recommends
 
     @property
     def target(self) -> Target:
@@ -85,6 +86,7 @@ def plan_store(source: Source, options: StoreOptions) -> StorePlan:
         notes=_notes(headers, height, width, options.fit),
         fit=options.fit,
         sides=sides,
+        wished=options.resolution is None and source.default_resolution is not None,
     )
     return _with_patches(plan, headers) if options.fit == "patch" else plan
 

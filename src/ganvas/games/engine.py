@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 from ganvas.devices import pick_device
 from ganvas.errors import GanvasError, UsageError
@@ -121,7 +120,7 @@ def open_engine(device: str) -> Engine:
     # Here, because it costs a quarter of a second: only several processes need what it knows of launchers.
     from accelerate import PartialState  # type: ignore[import-untyped]
 
-    state = PartialState(cpu=device == "cpu")
+    state = PartialState(cpu=pick_device(device).type == "cpu")
     if device not in ("auto", state.device.type):
         raise UsageError(f"--device {device}: the launcher gives these processes {state.device.type}")
     return Engine(state.device, state.process_index, state.num_processes)
@@ -153,9 +152,24 @@ class JointBatchNorm2d(nn.BatchNorm2d):
         return result
 
 
+class _Sum(torch.autograd.Function):
+    """The sum over all processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        total = gradients[0].clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+
 def _summed(x: Tensor) -> Tensor:
-    """The sum over all processes, through which gradients flow."""
-    total: Tensor = all_reduce(x)  # type: ignore[no-untyped-call]
+    total: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]
     return total
 
 

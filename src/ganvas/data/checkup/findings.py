@@ -192,7 +192,7 @@ def _shape(survey: Survey, plan: StorePlan) -> Iterator[Finding]:
     if enlarged:
         yield Finding(
             "upscaling",
-            "warning" if enlarged > MANY * survey.usable else "note",
+            "warning" if enlarged > MANY * survey.usable and not plan.wished else "note",
             f"{pictures(enlarged)} of {survey.usable} {are(enlarged)} smaller than {size}",
             "they are enlarged, which adds no detail; choose a smaller --resolution",
             count=enlarged,
