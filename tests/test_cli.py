@@ -165,8 +165,8 @@ def test_a_resolution_that_no_network_can_do_is_refused_with_the_sizes(bars_npz,
 @pytest.mark.parametrize("kilobytes", [4, 40, 100])
 def test_a_full_disk_is_one_clear_line_and_an_old_run_still_loads(run, bars_npz, kilobytes):
     before = ganvas.load(run).sample([0])
-    words = ["-m", "ganvas", "train", str(bars_npz), "--out", str(run), "--resume", "--images", "4000"]
-    limited = f"ulimit -f {kilobytes}; exec {sys.executable} " + " ".join(words)
+    words = f"-m ganvas train {bars_npz} --out {run} --resume --images 4000 --threads 1"
+    limited = f"ulimit -f {kilobytes}; exec {sys.executable} {words}"
     process = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, timeout=120)
     assert process.returncode == 1, process.stderr
     assert process.stderr.count("\n") == 1, process.stderr

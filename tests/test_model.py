@@ -126,3 +126,15 @@ def test_a_path_without_a_model_says_what_was_expected(tmp_path):
 def test_a_model_shows_itself_in_a_notebook():
     assert make_model()._repr_png_().startswith(b"\x89PNG")
     assert "unconditional" in repr(make_model())
+
+
+def test_the_names_of_the_package_are_functions_also_after_their_first_use():
+    import importlib
+
+    import ganvas
+
+    for name in ("train", "evaluate", "check", "prepare", "sweep", "load", "open_source", "write_report"):
+        getattr(ganvas, name)
+        for module in ("ganvas.evaluating", "ganvas.sweeps.sweep", "ganvas.data.prepare", "ganvas.report"):
+            importlib.import_module(module)
+        assert callable(getattr(ganvas, name)), name

@@ -116,8 +116,8 @@ def test_flags_of_other_trainers_are_understood(given, meant):
 
 
 def test_flags_that_would_mean_something_else_are_refused():
-    with pytest.raises(UsageError, match="expected no or fp32"):
-        translate(["train", "d", "--mixed-precision", "fp16"])
+    with pytest.raises(UsageError, match="expected no or"):
+        translate(["train", "d", "--mixed-precision", "fp8"])
     with pytest.raises(UsageError, match="only `latest`"):
         translate(["train", "d", "--resume-from-checkpoint", "checkpoint-500"])
 

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from ganvas.data.prepare import check_source as check
     from ganvas.data.prepare import prepare
     from ganvas.data.sources import open_source
-    from ganvas.evaluate import evaluate
+    from ganvas.evaluating import evaluate
     from ganvas.model import Model, load
     from ganvas.report import write_report
+    from ganvas.sweeps.sweep import sweep
     from ganvas.training.loop import Run, train
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "load",
     "open_source",
     "prepare",
+    "sweep",
     "train",
     "write_report",
 ]
@@ -42,9 +44,10 @@ _WHERE = {
     "load": "ganvas.model",
     "Run": "ganvas.training.loop",
     "train": "ganvas.training.loop",
-    "evaluate": "ganvas.evaluate",
+    "evaluate": "ganvas.evaluating",
     "open_source": "ganvas.data.sources",
     "prepare": "ganvas.data.prepare",
+    "sweep": "ganvas.sweeps.sweep",
     "write_report": "ganvas.report",
     "check": "ganvas.data.prepare",
 }

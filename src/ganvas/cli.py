@@ -93,7 +93,55 @@ def train(
         started=STARTED,
         **words,
     )
+    if run.ended == "sick":
+        return complain(f"the run ended sick: {run.cause}", 1)
     return 0 if run.signal is None else 128 + run.signal
+
+
+@app.command
+def sweep(
+    source: str,
+    /,
+    *,
+    trials: int,
+    search: list[str] | None = None,
+    recipe: str | None = None,
+    out: Path | None = None,
+    study: str | None = None,
+    storage: str | None = None,
+    settings: Annotated[TrainWords | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+) -> int:
+    """Try settings: many short runs, each watched and pruned, and the best named with its command (Optuna).
+
+    Example: ganvas sweep digits --trials 20 --images 20000 --search g-lr=1e-4..1e-2:log --search batch=16,32,64
+
+    Parameters
+    ----------
+    source
+        Where the pictures are.
+    trials
+        Runs in all, those of an earlier call that goes on included.
+    search
+        NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=A,B,C; may be given several times [default: learning rates, R1,
+        beta1 and batch around the recipe].
+    recipe
+        A name from `ganvas recipes` [default: chosen as `train` does].
+    out
+        Folder of the trials [default: numbered below runs/].
+    study
+        Name of the study, to share a storage among several.
+    storage
+        Database that many machines may share [default: sweep.db in the folder].
+    """
+    from ganvas.sweeps.space import read_searches
+    from ganvas.sweeps.sweep import sweep as sweep_library
+
+    words: dict[str, Any] = {} if settings is None else settings.model_dump(exclude_none=True)
+    space = read_searches(search) if search else None
+    result = sweep_library(
+        source, trials=trials, out=out, study=study, storage=storage, recipe=recipe, space=space, **words
+    )
+    return 0 if result.signal is None else 128 + result.signal
 
 
 @app.command
@@ -169,7 +217,7 @@ def evaluate(
     as_json
         Print one JSON document and nothing else.
     """
-    from ganvas.evaluate import evaluate as evaluate_library
+    from ganvas.evaluating import evaluate as evaluate_library
 
     verdict = evaluate_library(what, data=data, samples=samples, device=device)
     if as_json:

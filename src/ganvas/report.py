@@ -71,6 +71,19 @@ SHARES = (
 )
 
 
+def in_words(event: Event) -> Event:
+    """An event of stats.jsonl with a `message` for readers, whatever it holds."""
+    kind = event.get("event")
+    if kind == "diagnosis":
+        return {**event, "event": event.get("kind", kind), "message": event.get("text", "")}
+    if kind == "score":
+        best = ", the best so far" if event.get("best") else ""
+        return {**event, "message": f"distance {event.get('distance', float('nan')):.4g}{best}"}
+    if kind == "rollback":
+        return {**event, "message": f"back from {event.get('was_at')} images: {event.get('reason', '')}"}
+    return event
+
+
 def write_report(run: Path) -> Path:
     """Write report.html into the run folder and return its path; an older report is replaced at once.
 
@@ -117,7 +130,7 @@ def render(run: Path) -> str:
         steps=progress_steps(run / "samples", files.missing),
         nearest=picture(run / "samples" / "nearest.png", files.missing, "pairs with the nearest training pictures"),
         curves=curves(stats),
-        events=[event for event in files.events if event.get("event") not in ("stats", None)],
+        events=[in_words(event) for event in files.events if event.get("event") not in ("stats", "health", None)],
         facts=files.facts,
         data=data_facts(mapping(files.facts, "pictures")),
         parameters=mapping(files.facts, "parameters"),

@@ -209,26 +209,55 @@ def test_resume_keeps_the_size_that_was_asked_for(bars_npz, tmp_path):
     assert run.model.config.classes == 0
 
 
-@pytest.mark.parametrize("planted_at", [55, 65])  # between two log lines, and just before a checkpoint
-def test_a_run_that_diverges_stops_with_the_reason_and_keeps_its_checkpoint(
-    bars_npz, tmp_path, monkeypatch, planted_at
-):
-    original = GenerationGame.step
+def plant(monkeypatch, at, where, times=99):
+    """When D has had so many turns, a weight of "G" or "D" is no number, or one of G is infinite ("gradient")."""
+    original, planted = GenerationGame.step, []
 
     def step(game, *arguments):
-        if game.d_turns == planted_at:
-            next(game.G.parameters()).data.fill_(float("nan"))
-        return original(game, *arguments)
+        stats = original(game, *arguments)
+        if game.d_turns == at and len(planted) < times:
+            planted.append(at)
+            network = game.D if where == "D" else game.G
+            target = next(network.parameters())
+            target.data.view(-1)[0] = float("inf" if where == "gradient" else "nan")
+        return stats
 
     monkeypatch.setattr(GenerationGame, "step", step)
-    with pytest.raises(GanvasError, match=r"diverged at \d+ images"):
-        ganvas.train(bars_npz, out=tmp_path / "run", images=2000, checkpoint_every=264, **TINY)
-    facts = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert facts["ended"] == "failed"
-    assert "diverged" in facts["error"]
-    checkpoint, _ = load_newest_checkpoint(tmp_path / "run" / "checkpoints")
-    assert checkpoint.counters["images"] == 264
-    assert all(t.isfinite().all() for t in checkpoint.tensors.values())
+    return planted
+
+
+@pytest.mark.parametrize("where", ["G", "D", "gradient"])
+@pytest.mark.parametrize("at", [55, 65])  # between two log lines, and just before a checkpoint
+def test_a_run_that_diverges_once_goes_back_and_ends_healthy(bars_npz, tmp_path, monkeypatch, at, where):
+    planted = plant(monkeypatch, at, where, times=1)
+    run = ganvas.train(bars_npz, out=tmp_path / "run", images=880, checkpoint_every=264, recipe="fast", **TINY)
+    assert (run.ended, len(planted)) == ("done", 1)
+    (back,) = [event for event in run.stats if event["event"] == "rollback"]
+    assert back["images"] in (264, 400)  # a checkpoint that was due, and one of a best score
+    assert (back["g_lr_scale"], back["d_lr_scale"]) == (0.5, 0.5)
+    assert all(np.isfinite(event["d_loss"]) for event in run.stats if event["event"] == "stats")
+    assert next(event["kind"] for event in run.stats if event["event"] == "diagnosis") == "divergence"
+    assert all(tensor.isfinite().all() for tensor in tensors_of(run).values())
+
+
+def test_a_run_that_diverges_again_and_again_stops_with_the_cause_and_a_sound_model(bars_npz, tmp_path, monkeypatch):
+    planted = plant(monkeypatch, 55, "G")
+    run = ganvas.train(bars_npz, out=tmp_path / "run", images=880, checkpoint_every=264, recipe="fast", **TINY)
+    assert (run.ended, len(planted)) == ("sick", 4)
+    assert "It came back after 3 attempts" in run.cause
+    facts = json.loads((run.path / "run.json").read_text())
+    assert facts["ended"] == "sick"
+    assert facts["images_seen"] <= 400
+    assert run.model.sample(seeds=[0]).std() > 0
+    assert all(tensor.isfinite().all() for tensor in tensors_of(run).values())
+    assert "not finite" in (run.path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("on_sick", ["report", "stop"])
+def test_without_rollback_a_run_that_diverges_stops_at_once(bars_npz, tmp_path, monkeypatch, on_sick):
+    planted = plant(monkeypatch, 55, "G")
+    run = ganvas.train(bars_npz, out=tmp_path / "run", images=880, on_sick=on_sick, recipe="fast", **TINY)
+    assert (run.ended, len(planted)) == ("sick", 1)
 
 
 def test_resume_and_overwrite_together_are_refused(bars_npz, tmp_path):

@@ -51,11 +51,8 @@ class Batches:
         """How many pictures there are."""
         return len(self._images)
 
-    def __enter__(self) -> Batches:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass  # nothing is open; a stream's batches have something to close
+    def close(self) -> None:
+        """Nothing: no file is open. Batches of a stream have something to close."""
 
     def indices(self, step: int) -> NDArray[np.int64]:
         """Which pictures make up batch number `step` (from 0): [batch] int64."""

@@ -65,8 +65,6 @@ class StreamBatches:
         skipped = [f"{count} pictures skipped: {reason}" for reason, count in self._stream.skipped.most_common(5)]
         return [*(f"{name}: {reason}" for name, reason in self._stream.problems[:5]), *skipped]
 
-    def __enter__(self) -> StreamBatches:
-        return self
-
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
+        """End the reading."""
         self._stream.close()

@@ -53,7 +53,7 @@ class GenerationGame:
         on_gpu = self.engine.device.type == "cuda"
         self.scaler = torch.amp.GradScaler("cuda" if on_gpu else "cpu", enabled=settings.precision == "fp16")
         self.micro_batch = settings.micro_batch or settings.batch
-        self.lr_scale = 1.0  # besides the schedule: halved when a sick run is rolled back
+        self.g_lr_scale = self.d_lr_scale = 1.0  # besides the schedule: less after a sick run was rolled back
         self.d_turns = 0  # decides when a lazy penalty is due
         self._on_problem = on_problem
         self._draw, self._judge = (maybe_compiled(n, settings.compile, on_problem) for n in (G, D))
@@ -305,8 +305,9 @@ class GenerationGame:
 
     def _set_learning_rates(self, progress: float) -> None:
         settings = self.settings
-        scale = self.lr_scale * learning_rate_scale(progress, settings.lr_decay_from, settings.lr_final)
-        for optimizer, lr in ((self.g_optimizer, settings.g_lr), (self.d_optimizer, settings.d_lr)):
+        scale = learning_rate_scale(progress, settings.lr_decay_from, settings.lr_final)
+        g_lr, d_lr = settings.g_lr * self.g_lr_scale, settings.d_lr * self.d_lr_scale
+        for optimizer, lr in ((self.g_optimizer, g_lr), (self.d_optimizer, d_lr)):
             for group in optimizer.param_groups:
                 group["lr"] = lr * scale
 

@@ -22,7 +22,6 @@ from ganvas.settings import TrainSettings
 from ganvas.training.journal import Journal
 from ganvas.training.run_folder import RunFolder, thousands, write_text_atomically
 from ganvas.training.sheets import fake_sheet, save_sheet
-from ganvas.training.state import TrainState
 
 JUDGE_SEED = 1_000_000  # the first seed of the verdict's samples, far from those that people look at
 
@@ -44,7 +43,7 @@ def learn_judge(store: Store, minutes: float | None, device: torch.device, journ
 def finish(
     folder: RunFolder,
     store: Store,
-    state: TrainState,
+    model: Model,
     settings: TrainSettings,
     features: Features,
     facts: dict[str, Any],
@@ -52,14 +51,14 @@ def finish(
     started: float,
 ) -> None:
     """Write model/, the last sheet, verdict.json, run.json and report.html."""
-    model = state.model()
+    images = int(facts["images_seen"])
     model.save(folder.model)
     facts["model_hash"] = model.hash
     sheet = fake_sheet(model)
-    for name in (f"fakes{thousands(state.images)}.png", "final.png"):
-        save_sheet(folder.samples / name, sheet, images_seen=state.images, model_sha256=model.hash)
+    for name in (f"fakes{thousands(images)}.png", "final.png"):
+        save_sheet(folder.samples / name, sheet, images_seen=model.config.images_seen, model_sha256=model.hash)
     pictures, labels = draw_for_judging(model, settings.judge_samples)
-    verdict = verdict_or_reason(pictures, labels, store, features, journal, state.images)
+    verdict = verdict_or_reason(pictures, labels, store, features, journal, images)
     if verdict is not None:
         write_text_atomically(folder.verdict, json.dumps(verdict.to_json(), indent=1))
         if verdict.nearest is not None:
@@ -71,8 +70,7 @@ def finish(
     write_report(folder.path)
     rate = f"{facts['images_per_s']:,.0f} images/s" if facts.get("images_per_s") else "no image trained"
     journal.say(
-        f"trained    {state.images:,} images in {facts['train_seconds']:.0f} s ({rate}), "
-        f"{facts['wall_seconds']:.0f} s in all"
+        f"trained    {images:,} images in {facts['train_seconds']:.0f} s ({rate}), {facts['wall_seconds']:.0f} s in all"
     )
     journal.say(f"report     {folder.report}")
 

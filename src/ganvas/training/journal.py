@@ -24,7 +24,7 @@ class Averager:
 
     def add(self, stats: dict[str, Tensor]) -> None:
         for name, value in stats.items():
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
+            self._sums[name] = self._sums[name].to(value.device) + value if name in self._sums else value
             self._counts[name] = self._counts.get(name, 0) + 1
 
     def take(self) -> dict[str, float]:
@@ -36,6 +36,18 @@ class Averager:
         self._sums, self._counts = {}, {}
         return means
 
+    def to_json(self) -> dict[str, list[float]]:
+        """Sums and counts so far, exactly: for a checkpoint within an interval."""
+        return {name: [float(total), self._counts[name]] for name, total in self._sums.items()}
+
+    def restore(self, kept: dict[str, list[float]]) -> None:
+        """Undo `to_json`."""
+        self._sums = {name: torch.tensor(total) for name, (total, _) in kept.items()}
+        self._counts = {name: int(count) for name, (_, count) in kept.items()}
+
+
+FINDINGS = ("diagnosis", "rollback", "warning")  # events that stay when a run goes back
+
 
 class Journal:
     """stats.jsonl and the terminal. A line in the file is complete or absent."""
@@ -43,6 +55,7 @@ class Journal:
     def __init__(self, path: Path, *, quiet: bool = False, resume_from: int | None = None) -> None:
         """`resume_from`: images of the checkpoint that the run goes on from; later lines are dropped, not doubled."""
         kept = _lines_until(path, resume_from) if resume_from is not None else []
+        self._path = path
         path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         self._file = path.open("a", encoding="utf-8")
         self.console = Console(file=sys.stdout, quiet=quiet, highlight=False, soft_wrap=True)
@@ -59,6 +72,13 @@ class Journal:
     def say(self, text: str) -> None:
         """One line for people."""
         self.console.print(text, markup=False)
+
+    def go_back(self, images: int) -> None:
+        """Drop the lines after so many images, but what was found wrong there, which explains the way back."""
+        self._file.close()
+        kept = _lines_until(self._path, images, and_also=FINDINGS)
+        self._path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        self._file = self._path.open("a", encoding="utf-8")
 
     def warn(self, images: int, message: str) -> None:
         """A finding for both; it also stands in the report."""
@@ -113,5 +133,6 @@ def read_stats(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _lines_until(path: Path, images: int) -> list[str]:
-    return [json.dumps(line) for line in read_stats(path) if line.get("images", 0) <= images]
+def _lines_until(path: Path, images: int, and_also: tuple[str, ...] = ()) -> list[str]:
+    lines = read_stats(path)
+    return [json.dumps(line) for line in lines if line.get("images", 0) <= images or line.get("event") in and_also]

@@ -28,6 +28,7 @@ class RunFolder:
         self.settings = path / "settings.yaml"
         self.checkup = path / "checkup.json"
         self.checkup_page = path / "checkup.html"
+        self.lock = path / "lock"
         self.stats = path / "stats.jsonl"
         self.samples = path / "samples"
         self.checkpoints = path / "checkpoints"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,14 +23,17 @@ from ganvas.evaluation.features import Features
 from ganvas.games.engine import Engine
 from ganvas.games.generation import Batch
 from ganvas.training.budget import DEFAULT_MINUTES, Budget, training_seconds
-from ganvas.training.checkpoint import Checkpoint, list_checkpoints, save_checkpoint
-from ganvas.training.health import check_first_batch, in_words, is_finite
+from ganvas.training.checkpoint import Checkpoint
+from ganvas.training.health import check_first_batch, in_words
 from ganvas.training.journal import Averager, Journal
 from ganvas.training.plan import Plan
 from ganvas.training.run_folder import RunFolder, thousands
+from ganvas.training.saver import Saver
 from ganvas.training.sheets import fake_sheet, real_sheet, save_sheet
 from ganvas.training.state import TrainState
 from ganvas.training.stop import StopRequest
+from ganvas.training.trackers.opening import Trackers
+from ganvas.training.watch import Watch
 
 SHEETS_AT = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of the run
 
@@ -47,8 +51,28 @@ class Session:
     stop: StopRequest
     facts: dict[str, Any]
     started: float
+    source: Source
+    saver: Saver | None = None  # these three of the main process
+    watch: Watch | None = None
+    trackers: Trackers | None = None
+    averager: Averager = field(default_factory=Averager)
+    last_stats: dict[str, float] = field(default_factory=dict)
     batches: Batches | StreamBatches = field(init=False)
     budget: Budget = field(init=False)
+    ended: str = "done"
+    cause: str = ""  # why it ended before its time
+
+    @property
+    def engine(self) -> Engine:
+        """Which process this is, and what it tells the others."""
+        return self.state.game.engine
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take up the state of a checkpoint, and everything that is measured between two of them."""
+        self.state.restore(checkpoint)
+        self.averager.restore(checkpoint.counters.get("averager", {}))
+        self.last_stats = dict(checkpoint.counters.get("last_stats", {}))
+        self.batches = make_batches(self, checkpoint)
 
 
 def make_budget(session: Session, used_s: float) -> Budget:
@@ -73,10 +97,11 @@ def forecast_finishing(session: Session) -> float:
     return 3.0 + 1.3 * per_picture * (session.plan.settings.judge_samples + reference / 2)
 
 
-def make_batches(session: Session, source: Source, checkpoint: Checkpoint | None) -> Batches | StreamBatches:
+def make_batches(session: Session, checkpoint: Checkpoint | None) -> Batches | StreamBatches:
     """The training pictures: of the store, or of a stream of shards, from where the checkpoint left it."""
+    source = session.source
     settings, split, store = session.plan.settings, session.store.train, session.store
-    device, engine = session.plan.device, session.state.game.engine
+    device, engine = session.plan.device, session.engine
     if not isinstance(source, StreamedSource):
         labels = split.labels if settings.labels else None
         share = engine.rows(settings.batch)
@@ -176,42 +201,39 @@ def save_fakes(session: Session) -> None:
     save_sheet(session.folder.samples / name, fake_sheet(session.state.model()), images_seen=session.state.images)
 
 
-def log(session: Session, averager: Averager, last: tuple[float, int]) -> tuple[float, int]:
-    """One line for programs and one for people; stops the run when the numbers are no longer finite."""
+def log(session: Session, last: tuple[float, int]) -> tuple[float, int]:
+    """One line for programs and one for people."""
     state, journal, game = session.state, session.journal, session.state.game
-    stats, now = averager.take(), time.monotonic()
+    session.last_stats, now = session.averager.take(), time.monotonic()
     rate = (state.images - last[1]) / max(now - last[0], 1e-9)
     progress = session.budget.progress(state.images)
     lrs = {"g_lr": game.g_optimizer.param_groups[0]["lr"], "d_lr": game.d_optimizer.param_groups[0]["lr"]}
     seconds = round(session.budget.elapsed_s, 2)
-    journal.record("stats", images=state.images, step=state.step, seconds=seconds, images_per_s=rate, **stats, **lrs)
-    if not is_finite(stats):
-        raise diverged(session)
+    numbers = {**session.last_stats, **lrs}
+    journal.record("stats", images=state.images, step=state.step, seconds=seconds, images_per_s=rate, **numbers)
     left_s = session.budget.elapsed_s * (1 - progress) / max(progress, 1e-6)
-    journal.show(progress, state.images, rate, left_s, in_words(stats, session.plan.settings.objective))
+    words = in_words(session.last_stats, session.plan.settings.objective)
+    journal.show(progress, state.images, rate, left_s, words)
+    if session.trackers is not None:
+        finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
+        session.trackers.log(state.images, {**finite, "images_per_s": rate})
+    if session.saver is not None:
+        session.saver.poll()
     return now, state.images
 
 
-def write_checkpoint(session: Session) -> None:
-    """Save the state; under --minutes with the part of the budget that is spent."""
-    if not session.state.is_finite():  # what has diverged must never replace what has not
-        raise diverged(session)
+def write_checkpoint(session: Session, *, best: bool = False) -> None:
+    """Save a state that is sound; under --minutes with the part of the budget that is spent."""
+    state, settings = session.state, session.plan.settings
     counters: dict[str, Any] = {"seconds": round(session.budget.elapsed_s, 3)}
     if isinstance(session.batches, StreamBatches):
-        here = session.batches.position(session.state.step * session.plan.settings.n_critic)
-        counters["stream"] = session.state.game.engine.gather(here)
-    if not session.state.game.engine.is_main:
+        here = session.batches.position(state.step * settings.n_critic)
+        counters["stream"] = session.engine.gather(here)
+    if session.saver is None or session.watch is None:
         return
-    save_checkpoint(session.folder.checkpoints, session.state.to_checkpoint(**counters))
-
-
-def diverged(session: Session) -> GanvasError:
-    """The error of a run whose numbers are no longer finite, which it also records."""
-    images, folder = session.state.images, session.folder.checkpoints
-    session.journal.warn(images, "the game diverged: a number is not finite")
-    kept = list_checkpoints(folder)
-    before = f"the checkpoint {kept[-1]} is from before" if kept else "there is no checkpoint from before"
-    return GanvasError(
-        f"the run diverged at {images} images (a number is not finite); {before}. Train again with a smaller --g-lr "
-        "and --d-lr, or a penalty such as --r1-gamma 1 (with --d-norm none)"
-    )
+    counters |= {"averager": session.averager.to_json(), "last_stats": session.last_stats}
+    counters["watch"] = session.watch.to_json()
+    before = session.watch.saved_at
+    permanent = bool(settings.keep_every and state.images // settings.keep_every > before // settings.keep_every)
+    session.watch.saved_at = state.images
+    session.saver.save(state.to_checkpoint(**counters), best=best, permanent=permanent)

@@ -100,7 +100,8 @@ class TrainState:
             "images": self.images,
             "d_turns": game.d_turns,
             "micro_batch": game.micro_batch,
-            "lr_scale": game.lr_scale,
+            "g_lr_scale": game.g_lr_scale,
+            "d_lr_scale": game.d_lr_scale,
             "scaler": game.scaler.state_dict(),
         }
         return Checkpoint({k: v.cpu() for k, v in tensors.items()}, {**own, **counters})
@@ -122,6 +123,7 @@ class TrainState:
         counters = checkpoint.counters
         game.d_turns = int(counters["d_turns"])
         game.micro_batch = int(counters.get("micro_batch", game.micro_batch))
-        game.lr_scale = float(counters.get("lr_scale", 1.0))
+        game.g_lr_scale = float(counters.get("g_lr_scale", 1.0))
+        game.d_lr_scale = float(counters.get("d_lr_scale", 1.0))
         if counters.get("scaler"):
             game.scaler.load_state_dict(counters["scaler"])

@@ -1,0 +1,1 @@
+"""Many short runs in search of better settings."""
