@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
@@ -154,6 +154,7 @@ def sample(
     class_name: Annotated[str | None, Parameter(name="--class")] = None,
     trunc: float = 1.0,
     batch: int = 64,
+    weights: Literal["best", "last", "raw"] = "best",
     device: str = "auto",
 ) -> int:
     """Draw pictures: one sheet, or with --out FOLDER/ one PNG per seed.
@@ -172,6 +173,8 @@ def sample(
         Pull the noise towards its mean: 1 as trained, 0.7 safer and less varied.
     batch
         Pictures drawn at once.
+    weights
+        Of a run: the model of the best moment, the average as it is last, or G itself, not averaged.
     device
         auto, cpu, cuda or mps.
     """
@@ -181,10 +184,12 @@ def sample(
     if not as_folder and Path(target).suffix.lower() != ".png":
         raise UsageError(f"--out {target}: sheets are written as .png; give FOLDER/ for one PNG per seed")
     from ganvas.draw import draw_folder, draw_sheet
-    from ganvas.model import load
+    from ganvas.training.run_model import load_from_run
 
     draw = draw_folder if as_folder else draw_sheet
-    written = draw(load(model, device), Path(target), numbers, class_name=class_name, trunc=trunc, batch=batch)
+    written = draw(
+        load_from_run(model, weights, device), Path(target), numbers, class_name=class_name, trunc=trunc, batch=batch
+    )
     print(f"{len(numbers)} {'picture' if len(numbers) == 1 else 'pictures'} in {written}")
     return 0
 

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -263,3 +264,17 @@ def test_without_rollback_a_run_that_diverges_stops_at_once(bars_npz, tmp_path, 
 def test_resume_and_overwrite_together_are_refused(bars_npz, tmp_path):
     with pytest.raises(UsageError, match="give one of them"):
         ganvas.train(bars_npz, out=tmp_path / "run", resume=True, overwrite=True, images=16, **TINY)
+
+
+def test_the_last_average_and_g_itself_can_be_drawn_from_a_run(bars_npz, tmp_path):
+    from ganvas.training.run_model import load_from_run
+
+    run = ganvas.train(bars_npz, out=tmp_path / "run", images=240, recipe="fast", **TINY)
+    last, raw = (load_from_run(run.path, weights) for weights in ("last", "raw"))
+    kept = tensors_of(run)
+    assert all(torch.equal(tensor, kept[f"G_ema.{name}"]) for name, tensor in last.G.state_dict().items())
+    assert all(torch.equal(tensor, kept[f"G.{name}"]) for name, tensor in raw.G.state_dict().items())
+    assert not equal(last.G.state_dict(), raw.G.state_dict())
+    assert last.config.images_seen == 240
+    with pytest.raises(UsageError, match="needs a run folder"):
+        load_from_run(run.path / "model", "raw")

@@ -1,0 +1,31 @@
+"""The generators of a run besides its model: the average as it is now, and G itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from ganvas.errors import GanvasError, UsageError
+from ganvas.model import Model, load
+from ganvas.training.checkpoint import load_newest_checkpoint, restore_network
+from ganvas.training.run_folder import RunFolder, is_run
+
+Weights = Literal["best", "last", "raw"]
+
+
+def load_from_run(path: Path, weights: Weights, device: str = "auto") -> Model:
+    """The model of a run by another moment: `last` is the average of the newest checkpoint, `raw` G itself there.
+
+    Raises UsageError if `path` is no run folder, GanvasError if it has no checkpoint that loads.
+    """
+    model = load(path, device)
+    if weights == "best":
+        return model
+    if not is_run(path):
+        raise UsageError(f"--weights {weights} needs a run folder with its checkpoints; {path} holds one model only")
+    checkpoint, problems = load_newest_checkpoint(RunFolder(path).checkpoints)
+    if checkpoint is None:
+        raise GanvasError("; ".join(problems) or f"{path} has no checkpoint: only --weights best can be drawn")
+    restore_network("G_ema" if weights == "last" else "G", model.G, checkpoint.tensors)
+    images = int(checkpoint.counters["images"])
+    return Model(model.G, model.config.model_copy(update={"images_seen": images}), model.device)
