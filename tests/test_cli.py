@@ -193,7 +193,7 @@ def test_help_and_version_do_not_import_torch():
 
 def test_a_broken_torchvision_is_never_touched(tmp_path):
     (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
-    check = "import ganvas, ganvas.cli, ganvas.training.loop, ganvas.evaluate, ganvas.doctor; print('fine')"
+    check = "import ganvas, ganvas.cli, ganvas.training.loop, ganvas.evaluating, ganvas.doctor; print('fine')"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, env=environment, timeout=60)
     assert done.stdout.strip() == "fine", done.stderr

@@ -8,7 +8,8 @@ forward passes before one backward pass, penalties and frozen networks are as th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -129,9 +130,11 @@ def open_engine(device: str) -> Engine:
 class JointBatchNorm2d(nn.BatchNorm2d):
     """BatchNorm with the mean and variance of all processes' parts together, and gradients to match, on any device."""
 
+    together = True  # False while one process looks at its networks by itself: see `alone`
+
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> the same."""
-        if not self.training:
+        if not (self.training and JointBatchNorm2d.together):
             return super().forward(x)
         wide, shape, dims = x.float(), (1, -1, 1, 1), (0, 2, 3)
         here = wide.new_tensor([x.numel() / x.shape[1]])
@@ -150,6 +153,16 @@ class JointBatchNorm2d(nn.BatchNorm2d):
             scaled = scaled * self.weight.view(shape) + self.bias.view(shape)
         result: Tensor = scaled.to(x.dtype)
         return result
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within the block networks can be run by one process that the others do not wait for."""
+    JointBatchNorm2d.together = False
+    try:
+        yield
+    finally:
+        JointBatchNorm2d.together = True
 
 
 class _Sum(torch.autograd.Function):

@@ -314,7 +314,7 @@ def play(session: Session, problems: list[str]) -> None:
     """
     state, budget, engine = session.state, session.budget, session.engine
     sheets, due = sheet_times(session), checkpoint_times(session)
-    logged = (time.monotonic(), state.images)
+    session.logged = (time.monotonic(), state.images)
     if state.step == 0:
         if engine.is_main:
             first_look(session)
@@ -328,7 +328,7 @@ def play(session: Session, problems: list[str]) -> None:
             if not follow(session, look):
                 return
             if look.action == "roll back":
-                logged = (time.monotonic(), state.images)
+                session.logged = (time.monotonic(), state.images)
                 continue
             write_checkpoint(session, best=look.is_best)
         if over:
@@ -340,7 +340,7 @@ def play(session: Session, problems: list[str]) -> None:
             save_fakes(session)
         if state.step % LOG_EVERY_STEPS == 0:
             if engine.is_main:
-                logged = log(session, logged)
+                log(session)
                 while problems:
                     session.journal.warn(state.images, problems.pop(0))
             look = engine.on_main(lambda: look_around(session, progress))  # noqa: B023
@@ -381,7 +381,7 @@ def last_look(session: Session, progress: float, *, over: bool) -> Look:
     if not state.is_finite():
         return told(session, watch.lost(state.images, {"weights": float("nan")}))
     if over and session.averager.to_json():
-        log(session, (time.monotonic(), state.images))
+        log(session)
     if over and watch.score_due(state.images, 1.0):
         return told(session, watch.look(state, session.last_stats, 1.0))
     return Look()

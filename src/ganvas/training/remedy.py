@@ -6,23 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ganvas.training.diagnosis import Diagnosis, Kind
+from ganvas.training.diagnosis import Diagnosis
 
 OnSick = Literal["report", "rollback", "stop"]
 Action = Literal["go on", "roll back", "stop"]
 
 MOST_ROLLBACKS = 3
 MILDER = 0.5  # times the learning rates, each time anew
-
-# Whose steps become smaller: those of the side that is too strong where one is, or else both.
-_SIDES: dict[Kind, tuple[bool, bool]] = {
-    "d_wins": (False, True),
-    "d_loses": (True, False),
-    "oscillation": (True, True),
-    "partial_collapse": (True, True),
-    "full_collapse": (True, True),
-    "divergence": (True, True),
-}  # too few pictures (d_overfits, memorises) are not cured by another attempt
 
 
 @dataclass(frozen=True)
@@ -47,19 +37,19 @@ class Remedy:
     def decide(self, diagnoses: Sequence[Diagnosis]) -> Decision:
         """One decision about all that was found at one inspection; the worst counts.
 
+        Only what does not mend by itself is worth going back for; the rest is told, since a run may outgrow it.
+
         Numbers that are not finite end the run under every policy that does not go back: nothing can come of them.
         """
         serious = [found for found in diagnoses if found.severity != "note"]
         if not serious:
             return self._decision("go on")
-        worst = max(serious, key=lambda found: (found.severity == "fatal", found.kind in _SIDES))
+        worst = max(serious, key=lambda found: found.severity == "fatal")
         hopeless = worst.kind == "divergence" and worst.severity == "fatal"
         if self.on_sick == "stop" or (self.on_sick == "report" and hopeless):
             return self._decision("stop", worst.text)
-        if self.on_sick == "report":
+        if self.on_sick == "report" or worst.severity != "fatal":
             return self._decision("go on", worst.text)
-        if worst.kind not in _SIDES:
-            return self._decision("stop", f"{worst.text} Going back would not cure it")
         if self.rollbacks == MOST_ROLLBACKS:
             return self._decision(
                 "stop", f"{worst.text} It came back after {MOST_ROLLBACKS} attempts with milder steps"
@@ -68,9 +58,8 @@ class Remedy:
 
     def _go_back(self, worst: Diagnosis) -> Decision:
         self.rollbacks += 1
-        g_milder, d_milder = _SIDES[worst.kind] if self.rollbacks == 1 else (True, True)
-        self.g_lr_scale *= MILDER if g_milder else 1.0
-        self.d_lr_scale *= MILDER if d_milder else 1.0
+        self.g_lr_scale *= MILDER
+        self.d_lr_scale *= MILDER
         return self._decision("roll back", worst.text, back_to=max(0, worst.since - 1))
 
     def _decision(self, action: Action, reason: str = "", back_to: int | None = None) -> Decision:

@@ -57,6 +57,7 @@ class Session:
     trackers: Trackers | None = None
     averager: Averager = field(default_factory=Averager)
     last_stats: dict[str, float] = field(default_factory=dict)
+    logged: tuple[float, int] = (0.0, 0)  # when the last line was, and at how many images
     batches: Batches | StreamBatches = field(init=False)
     budget: Budget = field(init=False)
     ended: str = "done"
@@ -201,9 +202,9 @@ def save_fakes(session: Session) -> None:
     save_sheet(session.folder.samples / name, fake_sheet(session.state.model()), images_seen=session.state.images)
 
 
-def log(session: Session, last: tuple[float, int]) -> tuple[float, int]:
+def log(session: Session) -> None:
     """One line for programs and one for people."""
-    state, journal, game = session.state, session.journal, session.state.game
+    state, journal, game, last = session.state, session.journal, session.state.game, session.logged
     session.last_stats, now = session.averager.take(), time.monotonic()
     rate = (state.images - last[1]) / max(now - last[0], 1e-9)
     progress = session.budget.progress(state.images)
@@ -219,7 +220,7 @@ def log(session: Session, last: tuple[float, int]) -> tuple[float, int]:
         session.trackers.log(state.images, {**finite, "images_per_s": rate})
     if session.saver is not None:
         session.saver.poll()
-    return now, state.images
+    session.logged = now, state.images
 
 
 def write_checkpoint(session: Session, *, best: bool = False) -> None:

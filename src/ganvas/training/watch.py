@@ -12,6 +12,7 @@ from ganvas.data.store import Store
 from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features
 from ganvas.evaluation.rows import spread
+from ganvas.games.engine import alone
 from ganvas.images import to_float
 from ganvas.training.best import BestSoFar
 from ganvas.training.diagnosis import Diagnosis, Diagnostician
@@ -73,7 +74,10 @@ class Watch:
         """Inspect, score if it is time, and decide."""
         images = state.images
         self.inspected_at = images
-        measurement = Measurement.of(images, stats) if self.monitor is None else self.monitor.inspect(state, stats)
+        measurement = Measurement.of(images, stats)
+        if self.monitor is not None:
+            with alone():
+                measurement = self.monitor.inspect(state, stats)
         distance, is_best = None, False
         if self.score_due(images, progress):
             self.scored_at, self.score_share = images, sum(progress >= share for share in SCORES_AT)
@@ -142,7 +146,7 @@ def open_watch(
     try:
         reals, labels = some(split)
         held, held_labels = some(held_out) if held_out is not None and len(held_out) >= 8 else (None, None)
-        monitor = Monitor(reals, labels, held, held_labels, seed=s.seed, judge=judge)
+        monitor = Monitor(reals, labels, held, held_labels, seed=s.seed, batch=s.micro_batch or 64)
     except GanvasError:
         monitor = None  # too few pictures to be watched by
     return Watch(
