@@ -197,3 +197,9 @@ def test_a_broken_torchvision_is_never_touched(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, env=environment, timeout=60)
     assert done.stdout.strip() == "fine", done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = f"{sys.executable} -m ganvas data list | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (done.stdout.split(), done.stderr) == (["name", "digits"], "")

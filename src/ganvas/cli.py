@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -457,7 +458,11 @@ def main(tokens: list[str] | None = None) -> int:
     try:
         words = translate(sys.argv[1:] if tokens is None else tokens)
         answer = app(words, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
         return answer if isinstance(answer, int) else 0
+    except BrokenPipeError:  # whoever read has seen enough, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
     except CycloptsError as error:
         cause = error.__cause__
         return complain(explain(cause) if isinstance(cause, ValidationError) else " ".join(str(error).split()), 2)
