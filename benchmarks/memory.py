@@ -65,8 +65,8 @@ def train(store: Path, steps: int) -> None:
 
     from ganvas.data.batches import Batches
     from ganvas.data.store import read_store
-    from ganvas.training.loop import train_step
     from ganvas.training.plan import DataFacts, make_plan
+    from ganvas.training.play import train_step
     from ganvas.training.state import TrainState
 
     data = read_store(store)

@@ -34,10 +34,10 @@ from ganvas.model import ModelConfig
 from ganvas.recipes import RECIPES
 from ganvas.settings import build_settings
 from ganvas.training.diagnosis import Diagnostician
-from ganvas.training.loop import train_step
 from ganvas.training.measurement import Measurement
 from ganvas.training.monitor import Monitor
 from ganvas.training.plan import versions
+from ganvas.training.play import train_step
 from ganvas.training.state import TrainState
 
 EVERY = 1_600

@@ -16,9 +16,9 @@ from ganvas.model import ModelConfig
 from ganvas.recipes import RECIPES
 from ganvas.settings import build_settings
 from ganvas.training.diagnosis import Diagnostician
-from ganvas.training.loop import train_step
 from ganvas.training.measurement import MEANINGS, Measurement, inspection_interval
 from ganvas.training.monitor import Monitor
+from ganvas.training.play import train_step
 from ganvas.training.random_features import RandomFeatures
 from ganvas.training.state import TrainState
 
