@@ -171,8 +171,10 @@ def forget_after(folder: Path, images: int) -> None:
         shutil.rmtree(_moved_away(path), ignore_errors=True)
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path, *, locked: bool = False) -> None:
     """Clear up after killed processes, never what a living one writes. For the process that trains here, at its start.
+
+    locked: this process holds the run's lock, so nobody else writes, whoever has an old number now.
 
     What was complete and only not yet renamed becomes the checkpoint that it is; what is half goes.
     """
@@ -180,7 +182,7 @@ def sweep(folder: Path) -> None:
         return
     for path in sorted(folder.glob("*.tmp-*")):
         name, _, pid = path.name.rpartition(".tmp-")
-        if pid != str(os.getpid()) and pid.isdigit() and process_lives(int(pid)):
+        if not locked and pid != str(os.getpid()) and pid.isdigit() and process_lives(int(pid)):
             continue  # with this process's own number it is an earlier one's: this one has not begun to write
         with contextlib.suppress(OSError):  # what cannot be written is said when something must be
             if _images_of(name) is not None and not (folder / name).exists() and is_whole(path):

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from torch import Tensor
 
+from ganvas.training.run_folder import write_text_atomically
+
 
 class Averager:
     """Means over an interval without waiting for the device at every step."""
@@ -56,7 +58,8 @@ class Journal:
         """`resume_from`: images of the checkpoint that the run goes on from; later lines are dropped, not doubled."""
         kept = _lines_until(path, resume_from) if resume_from is not None else []
         self._path = path
-        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        if kept or path.is_file():  # a kill here must not lose what is kept
+            write_text_atomically(path, "".join(line + "\n" for line in kept))
         self._file = path.open("a", encoding="utf-8")
         self.console = Console(file=sys.stdout, quiet=quiet, highlight=False, soft_wrap=True)
         self._progress: Progress | None = None
@@ -77,7 +80,7 @@ class Journal:
         """Drop the lines after so many images, but what was found wrong there, which explains the way back."""
         self._file.close()
         kept = _lines_until(self._path, images, and_also=FINDINGS)
-        self._path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        write_text_atomically(self._path, "".join(line + "\n" for line in kept))
         self._file = self._path.open("a", encoding="utf-8")
 
     def warn(self, images: int, message: str) -> None:

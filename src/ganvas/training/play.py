@@ -91,6 +91,8 @@ def look_around(session: Session, progress: float) -> Look:
     assert watch is not None, "the main process watches"
     if not is_finite(stats):
         return told(session, watch.lost(state.images, stats))
+    if session.budget.progress(state.images) >= 1:
+        return Look()  # the last look follows at once
     if watch.inspection_due(state.images) or watch.score_due(state.images, min(progress, 0.999)):
         return told(session, watch.look(state, stats, min(progress, 0.999)))
     return Look()
