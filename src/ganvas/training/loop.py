@@ -115,7 +115,8 @@ def train(
         facts = first_facts(plan, data, state)
         existed = folder.path.is_dir()
         if alone:
-            sweep(folder.checkpoints, locked=True)
+            for swept in (folder.path, folder.samples, folder.checkpoints):
+                sweep(swept, locked=True)
         engine.wait()
         checkpoint, damaged = load_newest_checkpoint(folder.checkpoints) if resume else (None, [])
         facts["images_seen"] = 0 if checkpoint is None else int(checkpoint.counters["images"])

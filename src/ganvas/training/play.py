@@ -9,6 +9,7 @@ from ganvas.data.batches import Batches
 from ganvas.data.stream_batches import StreamBatches
 from ganvas.games.generation import Stats
 from ganvas.games.noise import Draws
+from ganvas.training.checkpoint import forget_after
 from ganvas.training.health import is_finite
 from ganvas.training.remedy import Action, Decision
 from ganvas.training.rollback import healthy_checkpoint, tell
@@ -150,6 +151,7 @@ def roll_back(session: Session, look: Look) -> bool:
     game = session.state.game
     game.g_lr_scale, game.d_lr_scale = look.g_lr_scale, look.d_lr_scale
     if session.watch is not None:
+        forget_after(session.folder.checkpoints, session.state.images)  # or a kill would resume from the sick ones
         session.watch.went_back(session.state.images, checkpoint.counters.get("watch"))
         session.journal.go_back(session.state.images)
         if session.trackers is not None:
