@@ -7,6 +7,7 @@ forward passes before one backward pass, penalties and frozen networks are as th
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -124,7 +125,16 @@ def open_engine(device: str) -> Engine:
     state = PartialState(cpu=pick_device(device).type == "cpu")
     if device not in ("auto", state.device.type):
         raise UsageError(f"--device {device}: the launcher gives these processes {state.device.type}")
+    if state.backend == "gloo":
+        # Its threads may outlive the interpreter and abort the process then. NCCL is left to its own end: taking it
+        # down in a process that failed would wait for the others.
+        atexit.register(_leave)
     return Engine(state.device, state.process_index, state.num_processes)
+
+
+def _leave() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 class JointBatchNorm2d(nn.BatchNorm2d):
