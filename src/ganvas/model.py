@@ -158,7 +158,7 @@ class Model:
             text = self.config.model_dump_json(indent=1)
             (partial / CONFIG).write_text(text + "\n", encoding="utf-8")
             if folder.exists():
-                old = folder.with_name(f"{folder.name}.old-{os.getpid()}")
+                old = folder.with_name(f"{folder.name}.old.tmp-{os.getpid()}")
                 folder.rename(old)
                 partial.rename(folder)
                 shutil.rmtree(old)

@@ -11,8 +11,9 @@ from datetime import datetime
 import pytest
 
 from ganvas.errors import GanvasError
+from ganvas.processes import process_lives
 from ganvas.training import run_lock
-from ganvas.training.run_lock import RunLock, process_lives
+from ganvas.training.run_lock import RunLock
 
 HOLDER = """
 import os, sys, time

@@ -29,6 +29,13 @@ def test_the_first_signal_is_remembered_and_training_goes_on(number, counted):
         assert (stop.requested, stop.signal) == (True, counted)
 
 
+def test_before_training_begins_usr1_ends_as_sigterm_does():
+    code = "import os, signal; from ganvas.training.stop import usr1_as_sigterm\n"
+    code += "with usr1_as_sigterm(): os.kill(os.getpid(), signal.SIGUSR1); print('still here', flush=True)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (-signal.SIGTERM, "")
+
+
 def test_handlers_are_put_back():
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
     with StopRequest():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.games.generation import GenerationGame
 from ganvas.recipes import RECIPES
 from ganvas.training.checkpoint import list_checkpoints, load_newest_checkpoint
+from ganvas.training.journal import Journal, read_stats
+from ganvas.training.run_folder import choose_run_folder
+from ganvas.training.run_lock import RunLock
 
 TINY = {"width": 8, "z_dim": 8, "batch": 8, "quiet": True, "judge_samples": 64}
 
@@ -127,6 +131,59 @@ def test_an_existing_run_or_folder_is_not_overwritten_by_accident(bars_npz, tmp_
         ganvas.train(bars_npz, out=other, images=16, overwrite=True, **TINY)
 
 
+def killed_as_it_began(out, *, with_settings_of=None):
+    """A folder as a kill leaves it: after the lock was taken, or with the settings written too."""
+    with RunLock(out / "lock"):
+        pass
+    if with_settings_of is not None:
+        shutil.copy(with_settings_of / "settings.yaml", out)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_with_nothing_but_a_lock_is_as_good_as_empty(bars_npz, tmp_path, resume):
+    killed_as_it_began(tmp_path / "run")
+    run = ganvas.train(bars_npz, out=tmp_path / "run", images=16, resume=resume, **TINY)
+    assert run.ended == "done"
+
+
+def test_a_run_killed_before_its_first_step_goes_on_with_its_own_settings(bars_npz, tmp_path):
+    whole = ganvas.train(bars_npz, out=tmp_path / "whole", images=16, seed=7, **TINY)
+    killed_as_it_began(tmp_path / "run", with_settings_of=whole.path)
+    with pytest.raises(UsageError, match="already holds a run: give --resume"):
+        ganvas.train(bars_npz, out=tmp_path / "run", images=16, **TINY)
+    run = ganvas.train(bars_npz, out=tmp_path / "run", resume=True, quiet=True)
+    assert equal(tensors_of(run), tensors_of(whole))
+
+
+def test_words_that_are_refused_leave_no_folder(bars_npz, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for out in (None, "mine"):
+        with pytest.raises(UsageError):
+            ganvas.train(bars_npz, out=out, recipe="fsat", **TINY)
+    assert list(tmp_path.glob("runs/*")) == list(tmp_path.glob("mine")) == []
+
+
+def test_two_commands_at_once_get_a_number_each(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    chosen = [choose_run_folder(None, "cats", None, overwrite=False, resume=False).path.name for _ in range(2)]
+    assert chosen == ["00000-cats", "00001-cats"]
+
+
+def test_the_lines_of_a_resumed_run_are_those_that_its_checkpoint_knows(tmp_path):
+    path = tmp_path / "stats.jsonl"
+    with Journal(path, quiet=True) as journal:
+        journal.record("stats", images=8)
+        known = journal.lines_on_disk()
+        journal.record("score", images=8)  # of the same moment, but after the checkpoint
+        journal.record("diagnosis", images=8)
+        journal.go_back(known)
+        assert [event["event"] for event in read_stats(path)] == ["stats", "diagnosis"]
+        assert journal.lines_on_disk() == 2
+    with Journal(path, quiet=True, keep=known) as journal:
+        assert [event["event"] for event in read_stats(path)] == ["stats"]
+        assert journal.lines_on_disk() == 1
+
+
 def test_bad_words_are_refused_before_an_old_run_is_touched(bars_npz, tmp_path):
     out = tmp_path / "run"
     ganvas.train(bars_npz, out=out, images=16, **TINY)
@@ -211,16 +268,23 @@ def test_resume_keeps_the_size_that_was_asked_for(bars_npz, tmp_path):
 
 
 def plant(monkeypatch, at, where, times=99):
-    """When D has had so many turns, a weight of "G" or "D" is no number, or one of G is infinite ("gradient")."""
+    """In one step, when D has had so many turns: no number in a weight of G or D, infinite gradients, a lost scale."""
     original, planted = GenerationGame.step, []
 
     def step(game, *arguments):
+        if game.d_turns != at - 1 or len(planted) >= times:
+            return original(game, *arguments)
+        planted.append(at)
+        target = next((game.D if where == "D" else game.G).parameters())
+        if where == "gradient":
+            hook = target.register_hook(lambda gradient: gradient * float("inf"))
         stats = original(game, *arguments)
-        if game.d_turns == at and len(planted) < times:
-            planted.append(at)
-            network = game.D if where == "D" else game.G
-            target = next(network.parameters())
-            target.data.view(-1)[0] = float("inf" if where == "gradient" else "nan")
+        if where == "gradient":
+            hook.remove()
+        elif where == "scaler":
+            game.scaler._scale.fill_(float("nan"))
+        else:
+            target.data.view(-1)[0] = float("nan")
         return stats
 
     monkeypatch.setattr(GenerationGame, "step", step)
@@ -239,6 +303,37 @@ def test_a_run_that_diverges_once_goes_back_and_ends_healthy(bars_npz, tmp_path,
     assert all(np.isfinite(event["d_loss"]) for event in run.stats if event["event"] == "stats")
     assert next(event["kind"] for event in run.stats if event["event"] == "diagnosis") == "divergence"
     assert all(tensor.isfinite().all() for tensor in tensors_of(run).values())
+
+
+def test_a_scaler_that_has_lost_its_scale_is_found_at_the_next_checkpoint(bars_npz, tmp_path, monkeypatch):
+    planted = plant(monkeypatch, 20, "scaler", times=1)
+    run = ganvas.train(
+        bars_npz, out=tmp_path / "run", images=320, checkpoint_every=80, recipe="mlp", precision="fp16", **TINY
+    )
+    assert (run.ended, len(planted)) == ("done", 1)
+    (back,) = [event for event in run.stats if event["event"] == "rollback"]
+    assert back["images"] == 80
+    checkpoint, _ = load_newest_checkpoint(run.path / "checkpoints")
+    assert checkpoint.counters["scaler"]["scale"] > 0
+
+
+def test_a_run_killed_just_after_it_went_back_knows_its_milder_steps(bars_npz, tmp_path, monkeypatch):
+    plant(monkeypatch, 55, "G", times=1)
+    monkeypatch.setattr(GenerationGame, "step", dies_after_going_back(GenerationGame.step))
+    with pytest.raises(KeyboardInterrupt):
+        ganvas.train(bars_npz, out=tmp_path / "run", images=880, checkpoint_every=264, recipe="fast", **TINY)
+    checkpoint, _ = load_newest_checkpoint(tmp_path / "run" / "checkpoints")
+    counters = checkpoint.counters
+    assert (counters["g_lr_scale"], counters["watch"]["remedy"]["rollbacks"]) == (0.5, 1)
+
+
+def dies_after_going_back(original):
+    def step(game, *arguments):
+        if game.g_lr_scale < 1:
+            raise KeyboardInterrupt
+        return original(game, *arguments)
+
+    return step
 
 
 def test_a_run_that_diverges_again_and_again_stops_with_the_cause_and_a_sound_model(bars_npz, tmp_path, monkeypatch):

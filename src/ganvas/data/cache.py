@@ -8,6 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
+from ganvas.processes import process_lives
+
 CACHE_VARIABLE = "GANVAS_CACHE"
 
 
@@ -43,7 +45,7 @@ def sweep(folder: Path) -> None:
         return
     for entry in folder.iterdir():
         _, found, pid = entry.name.rpartition(".tmp-")
-        if found and pid.isdigit() and not _is_running(int(pid)):
+        if found and pid.isdigit() and not process_lives(int(pid)):
             remove(entry)
 
 
@@ -64,15 +66,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _is_running(pid: int) -> bool:
-    if os.name == "nt":  # os.kill would end the process there
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from ganvas.data.cache import remove, sync_folder
 from ganvas.errors import GanvasError
 from ganvas.hashing import sha256_of
+from ganvas.processes import process_lives
 from ganvas.training.run_folder import thousands, write_text_atomically
-from ganvas.training.run_lock import process_lives
 from ganvas.weights import load_weights, save_weights
 
 SCHEMA = 2  # 1 had no hash of the manifest itself; it is still read

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -54,13 +55,13 @@ FINDINGS = ("diagnosis", "rollback", "warning")  # events that stay when a run g
 class Journal:
     """stats.jsonl and the terminal. A line in the file is complete or absent."""
 
-    def __init__(self, path: Path, *, quiet: bool = False, resume_from: int | None = None) -> None:
-        """`resume_from`: images of the checkpoint that the run goes on from; later lines are dropped, not doubled."""
-        kept = _lines_until(path, resume_from) if resume_from is not None else []
+    def __init__(self, path: Path, *, quiet: bool = False, keep: int = 0) -> None:
+        """`keep`: lines that the checkpoint knows from which the run goes on; later ones go, or they would be twice."""
         self._path = path
-        if kept or path.is_file():  # a kill here must not lose what is kept
-            write_text_atomically(path, "".join(line + "\n" for line in kept))
+        if path.is_file():
+            self._cut(keep)
         self._file = path.open("a", encoding="utf-8")
+        self._lines = keep
         self.console = Console(file=sys.stdout, quiet=quiet, highlight=False, soft_wrap=True)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
@@ -71,17 +72,30 @@ class Journal:
         rounded = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in facts.items()}
         self._file.write(json.dumps({"event": event, **rounded}) + "\n")
         self._file.flush()
+        self._lines += 1
+
+    def lines_on_disk(self) -> int:
+        """How many events there are, all safe from a power cut: for a checkpoint, whose past they are."""
+        if self._path.is_file():
+            os.fsync(self._file.fileno())
+        return self._lines
 
     def say(self, text: str) -> None:
         """One line for people."""
         self.console.print(text, markup=False)
 
-    def go_back(self, images: int) -> None:
-        """Drop the lines after so many images, but what was found wrong there, which explains the way back."""
+    def go_back(self, lines: int) -> None:
+        """Drop the lines after the first so many, but what was found wrong there, which explains the way back."""
         self._file.close()
-        kept = _lines_until(self._path, images, and_also=FINDINGS)
-        write_text_atomically(self._path, "".join(line + "\n" for line in kept))
+        self._lines = self._cut(lines, and_also=FINDINGS)
         self._file = self._path.open("a", encoding="utf-8")
+
+    def _cut(self, lines: int, and_also: tuple[str, ...] = ()) -> int:
+        """Keep the first lines, and later ones of some events; how many that are. A kill loses none of them."""
+        events = read_stats(self._path)
+        kept = events[:lines] + [event for event in events[lines:] if event.get("event") in and_also]
+        write_text_atomically(self._path, "".join(json.dumps(event) + "\n" for event in kept))
+        return len(kept)
 
     def warn(self, images: int, message: str) -> None:
         """A finding for both; it also stands in the report."""
@@ -134,8 +148,3 @@ def read_stats(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return lines
-
-
-def _lines_until(path: Path, images: int, and_also: tuple[str, ...] = ()) -> list[str]:
-    lines = read_stats(path)
-    return [json.dumps(line) for line in lines if line.get("images", 0) <= images or line.get("event") in and_also]

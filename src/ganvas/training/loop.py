@@ -27,7 +27,7 @@ from ganvas.training.facts import first_facts, introduce
 from ganvas.training.finish import finish, learn_judge
 from ganvas.training.journal import Journal, read_stats
 from ganvas.training.play import play
-from ganvas.training.run_folder import RunFolder, choose_run_folder
+from ganvas.training.run_folder import RunFolder, choose_run_folder, forget_if_empty
 from ganvas.training.run_lock import RunLock
 from ganvas.training.saver import Saver
 from ganvas.training.session import (
@@ -36,7 +36,7 @@ from ganvas.training.session import (
 )
 from ganvas.training.settle import begin, begin_run, say_checkup, say_resumed, settle
 from ganvas.training.state import TrainState
-from ganvas.training.stop import StopRequest
+from ganvas.training.stop import StopRequest, usr1_as_sigterm
 from ganvas.training.trackers.opening import open_trackers
 from ganvas.training.watch import Callback, open_watch
 
@@ -94,8 +94,11 @@ def train(
     saved = folder if resume and folder.settings.is_file() else None
     alone = engine.is_main
     with ExitStack() as stack:
-        if alone and folder.path.is_dir():
-            stack.enter_context(RunLock(folder.lock))
+        stack.enter_context(usr1_as_sigterm())
+        lock = RunLock(folder.lock)
+        if alone:
+            stack.callback(forget_if_empty, folder)
+            stack.enter_context(lock)
         engine.wait()
         settled = settle(
             source,
@@ -113,7 +116,6 @@ def train(
         problems: list[str] = []
         state = TrainState.create(plan.settings, plan.config, engine, problems.append)
         facts = first_facts(plan, data, state)
-        existed = folder.path.is_dir()
         if alone:
             for swept in (folder.path, folder.samples, folder.checkpoints):
                 sweep(swept, locked=True)
@@ -121,11 +123,12 @@ def train(
         checkpoint, damaged = load_newest_checkpoint(folder.checkpoints) if resume else (None, [])
         facts["images_seen"] = 0 if checkpoint is None else int(checkpoint.counters["images"])
         engine.on_main(lambda: begin_run(folder, settled, facts, fresh=overwrite))
-        if alone and not existed:
-            stack.enter_context(RunLock(folder.lock))
         resumed_at = facts["images_seen"] if resume else None
+        lines = 0 if checkpoint is None else int(checkpoint.counters.get("lines", 0))
         stats = folder.stats if alone else Path(os.devnull)
-        journal = stack.enter_context(Journal(stats, quiet=quiet or not alone, resume_from=resumed_at))
+        journal = stack.enter_context(Journal(stats, quiet=quiet or not alone, keep=lines))
+        if lock.recovered:
+            journal.say(f"lock       {lock.recovered}")
         introduce(journal, folder, plan, data, facts)
         say_checkup(journal, folder, settled.checkup)
         judge = learn_judge(data, plan.settings.minutes, engine.device, journal) if alone else None
@@ -139,7 +142,7 @@ def train(
             equip(session, stack, judge, checkpoint, resumed_at, watch)
         session.budget = make_budget(session, float(checkpoint.counters["seconds"]) if checkpoint else 0.0)
         try:
-            play(session, problems)
+            play(session, problems, fresh=checkpoint is None)
         except (GanvasError, OSError) as error:
             if alone:
                 folder.write_facts({**facts, "ended": "failed", "error": str(error), "images_seen": state.images})

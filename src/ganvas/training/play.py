@@ -29,16 +29,16 @@ from ganvas.training.watch import Seen
 LOG_EVERY_STEPS = 50
 
 
-def play(session: Session, problems: list[str]) -> None:
+def play(session: Session, problems: list[str], *, fresh: bool) -> None:
     """The loop: batches in, steps played, the average moved, and now and then a line, a look, a sheet, a checkpoint.
 
     Several processes go through it step by step together; the main one's clock counts, and it alone writes.
-    problems: what the game had to change, told at the next line.
+    problems: what the game had to change, told at the next line. fresh: whether nothing was restored.
     """
     state, budget, engine = session.state, session.budget, session.engine
     sheets, due = sheet_times(session), checkpoint_times(session)
     session.logged = (time.monotonic(), state.images)
-    if state.step == 0:
+    if fresh:
         if engine.is_main:
             first_look(session)
         write_checkpoint(session)  # something healthy to go back to
@@ -51,7 +51,6 @@ def play(session: Session, problems: list[str]) -> None:
             if not follow(session, look):
                 return
             if look.action == "roll back":
-                session.logged = (time.monotonic(), state.images)
                 continue
             write_checkpoint(session, best=look.is_best)
         if over:
@@ -123,7 +122,11 @@ def told(session: Session, seen: Seen) -> Look:
 
 def follow(session: Session, look: Look) -> bool:
     """Do what was decided; False if the run ends here."""
-    if look.action == "roll back" and not roll_back(session, look):
+    if look.action == "roll back":
+        if roll_back(session, look):
+            write_checkpoint(session)  # or a kill would forget how often it went back, and the milder steps
+            session.logged = (time.monotonic(), session.state.images)
+            return True
         look = replace(look, action="stop", reason=f"{look.reason} There is no checkpoint to go back to")
     if look.action == "stop":
         session.ended, session.cause = "sick", look.reason
@@ -139,7 +142,7 @@ def follow(session: Session, look: Look) -> bool:
 def roll_back(session: Session, look: Look) -> bool:
     """Go back to a healthy checkpoint, with the milder steps that were decided; False if there is none."""
     if session.saver is not None:
-        session.saver.wait()
+        session.saver.settle()
     session.engine.wait()
     decision = Decision(look.action, look.reason, look.g_lr_scale, look.d_lr_scale, look.back_to)
     checkpoint = healthy_checkpoint(session.folder.checkpoints, decision)
@@ -153,7 +156,7 @@ def roll_back(session: Session, look: Look) -> bool:
     if session.watch is not None:
         forget_after(session.folder.checkpoints, session.state.images)  # or a kill would resume from the sick ones
         session.watch.went_back(session.state.images, checkpoint.counters.get("watch"))
-        session.journal.go_back(session.state.images)
+        session.journal.go_back(int(checkpoint.counters.get("lines", 0)))
         if session.trackers is not None:
             session.trackers.go_back(session.state.images)
         session.journal.record(

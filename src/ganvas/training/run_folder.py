@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ganvas.errors import GanvasError, UsageError
+from ganvas.training.run_lock import is_run_lock
 
 MARKER = "run.json"
 
@@ -55,14 +57,14 @@ class RunFolder:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder looks like a run of this package."""
-    return (path / MARKER).is_file()
+    """Whether a folder looks like a run of this package, if only one that was killed as it began."""
+    return (path / MARKER).is_file() or is_run_lock(path / "lock")
 
 
 def choose_run_folder(
     out: str | Path | None, source_name: str, recipe: str | None, *, overwrite: bool, resume: bool
 ) -> RunFolder:
-    """Where a run may be written; nothing is written yet.
+    """Where a run may be written; nothing is written yet, but for the empty folder of a number chosen here.
 
     Refuses a folder that holds a run (unless told what to do with it) or anything else (always).
     """
@@ -75,7 +77,7 @@ def choose_run_folder(
         raise UsageError("--resume goes on with a run and --overwrite replaces it: give one of them")
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file: give a folder that does not exist yet")
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and not _holds_nothing(out):
         if not is_run(out):
             raise UsageError(f"--out {out} holds other files and no run: give a new or an empty folder")
         if not (overwrite or resume):
@@ -83,6 +85,18 @@ def choose_run_folder(
                 f"--out {out} already holds a run: give --resume to go on, --overwrite to replace it, or another --out"
             )
     return RunFolder(out)
+
+
+def forget_if_empty(folder: RunFolder) -> None:
+    """Remove a folder that holds nothing but the lock: of a run that never began."""
+    with contextlib.suppress(OSError):
+        if _holds_nothing(folder.path):
+            folder.lock.unlink(missing_ok=True)
+            folder.path.rmdir()
+
+
+def _holds_nothing(path: Path) -> bool:
+    return all(inside.name == "lock" and is_run_lock(inside) for inside in path.iterdir())
 
 
 def make_run_folder(folder: RunFolder, *, fresh: bool) -> None:
@@ -96,7 +110,14 @@ def make_run_folder(folder: RunFolder, *, fresh: bool) -> None:
 def _next_numbered(runs: Path, source_name: str, recipe: str | None) -> Path:
     taken = [int(p.name[:5]) for p in runs.glob("[0-9][0-9][0-9][0-9][0-9]-*")] if runs.is_dir() else []
     slug = "".join(c if c.isalnum() else "-" for c in Path(source_name).stem).strip("-") or "pictures"
-    return runs / "-".join([f"{max(taken, default=-1) + 1:05d}", slug, *([recipe] if recipe else [])])
+    name = "-".join([f"{max(taken, default=-1) + 1:05d}", slug, *([recipe] if recipe else [])])
+    try:
+        (runs / name).mkdir(parents=True)  # at once, so that of two commands started together each has its own
+    except FileExistsError:
+        return _next_numbered(runs, source_name, recipe)
+    except OSError as error:
+        raise GanvasError(f"{runs} cannot be written ({error.strerror}): give --out with a folder that can") from None
+    return runs / name
 
 
 def _empty(folder: RunFolder) -> None:

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from ganvas.errors import GanvasError
+from ganvas.processes import process_lives
 
 BEAT_S = 30.0
 LEFT_BEHIND_S = 300.0
@@ -150,19 +151,6 @@ class RunLock:
 def is_run_lock(path: Path) -> bool:
     """Whether the file is a lock that this package wrote: its folder is a run, even if killed before anything else."""
     return {"pid", "host", "since", "command"} <= _read_note(path).keys()
-
-
-def process_lives(pid: int) -> bool:
-    """Whether a process of this number runs on this machine."""
-    if sys.platform == "win32":  # os.kill would end it there
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _lock(file: int) -> bool | None:

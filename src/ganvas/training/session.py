@@ -183,14 +183,16 @@ CHECKPOINT_EVERY_S = 300.0
 def checkpoint_times(session: Session) -> Callable[[], bool]:
     """Tells that a checkpoint is due: every `checkpoint_every` images, or every five minutes."""
     every, state = session.plan.settings.checkpoint_every, session.state
-    saved_at, saved_images = time.monotonic(), state.images
+    saved_at, count = time.monotonic(), state.images // every if every else 0
 
     def due() -> bool:
-        nonlocal saved_at, saved_images
-        now, images = time.monotonic(), state.images
-        is_due = images - saved_images >= every if every else now - saved_at >= CHECKPOINT_EVERY_S
-        if is_due:
-            saved_at, saved_images = now, images
+        nonlocal saved_at, count
+        if every:  # at the same images, however often the run was stopped in between
+            is_due, count = state.images // every > count, state.images // every
+            return is_due
+        now = time.monotonic()
+        is_due = now - saved_at >= CHECKPOINT_EVERY_S
+        saved_at = now if is_due else saved_at
         return is_due
 
     return due
@@ -233,6 +235,7 @@ def write_checkpoint(session: Session, *, best: bool = False) -> None:
     if session.saver is None or session.watch is None:
         return
     counters |= {"averager": session.averager.to_json(), "last_stats": session.last_stats}
+    counters["lines"] = session.journal.lines_on_disk()
     counters["watch"] = session.watch.to_json()
     before = session.watch.saved_at
     permanent = bool(settings.keep_every and state.images // settings.keep_every > before // settings.keep_every)

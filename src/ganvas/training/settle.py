@@ -75,7 +75,8 @@ def settle(
         checkup = engine.on_main(lambda: check(opened, options=wanted, device=kind, previews=True, progress=looking))
         location = None if store is None else Path(store)
         data = open_store(opened, wanted, location=location, progress=preparing)  # one process writes, others wait
-    if saved is not None and saved.read_facts().get("fingerprint") not in (None, data.fingerprint):
+    trained_on = saved.read_facts().get("fingerprint") if saved is not None and saved.facts.is_file() else None
+    if saved is not None and trained_on not in (None, data.fingerprint):
         raise GanvasError(
             f"{source} is not what {saved.path} was trained on (other pictures, size or labels): "
             "give the same source to resume, or another --out"
@@ -102,8 +103,8 @@ def begin(session: Session, checkpoint: Checkpoint | None) -> list[str]:
 def begin_run(folder: RunFolder, settled: Settled, facts: dict[str, Any], *, fresh: bool) -> None:
     """Make the run's folder, only now: what cannot be trained loses nothing."""
     make_run_folder(folder, fresh=fresh)
+    write_settings(folder.settings, settled.plan.recipe.name, settled.plan.settings)  # without it no resume is one
     folder.write_facts(facts)
-    write_settings(folder.settings, settled.plan.recipe.name, settled.plan.settings)
     write_text_atomically(folder.checkup, json.dumps(settled.checkup.to_json(), indent=1))
     settled.checkup.write_page(folder.checkup_page)
 

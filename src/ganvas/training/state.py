@@ -75,7 +75,9 @@ class TrainState:
         ema_update(self.G_ema, self.game.G, beta)
 
     def is_finite(self) -> bool:
-        """Whether every number of G, D and the average is one."""
+        """Whether every number of G, D and the average is one, and the scaler of fp16 can still scale."""
+        if not 0 < self.game.scaler.get_scale() < float("inf"):
+            return False
         networks = (self.game.G, self.game.D, self.G_ema)
         sums = [t.float().sum() for network in networks for t in network.state_dict().values()]
         return bool(torch.stack(sums).isfinite().all())
