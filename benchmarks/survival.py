@@ -18,6 +18,7 @@ import math
 import mmap
 import os
 import platform
+import re
 import resource
 import shutil
 import signal
@@ -285,6 +286,16 @@ def lines(run: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in e.items() if k not in CLOCK} for e in found if e["event"] != "resumed"]
 
 
+def report_without_times(run: Path) -> str:
+    """report.html but for the run's name, how long things took, the picture of the speed, and when it was resumed."""
+    page = (run / "report.html").read_text()
+    timed = r"(<dt>(?:training time|training|whole command|images per second)</dt>\s*<dd>)[^<]*"
+    page = re.sub(timed, r"\1", page)
+    page = re.sub(r'<svg[^>]*aria-label="images per second over images seen">.*?</svg>', "", page, flags=re.DOTALL)
+    page = re.sub(r"<li>(?:(?!</li>).)*<b>resumed</b>.*?</li>\s*", "", page, flags=re.DOTALL)
+    return page.replace(f"run {run.name}", "run")
+
+
 def files(run: Path) -> set[str]:
     """Every file of a run, by its path within it, but those whose names tell when they were written."""
     found = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
@@ -308,6 +319,9 @@ def compare(place: Place, run: Path, what: str, *, all_files: bool = True) -> No
             if name not in differ:
                 equal = (run / name).read_bytes() == (place.straight / name).read_bytes()
                 place.promise(equal, f"{what}: {name} differs")
+        if (run / "report.html").is_file():
+            equal = report_without_times(run) == report_without_times(place.straight)
+            place.promise(equal, f"{what}: report.html differs in more than times")
 
 
 # --- kills -----------------------------------------------------------------------------------------------------------

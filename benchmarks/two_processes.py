@@ -18,9 +18,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
+from blobs import save_blobs
 from ganvas.training.plan import versions
 
 
@@ -70,9 +70,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.cases:
             case = CASES[name]
-            data = Path(folder) / f"{case.side}.npz"
-            shape = (2_000, case.side, case.side, case.channels)
-            np.savez(data, images=np.random.default_rng(0).integers(0, 256, shape, np.uint8).squeeze())
+            data = save_blobs(Path(folder) / f"{case.side}.npz", 2_000, case.side, case.channels)
             one, two = [], []
             for _ in range(arguments.rounds):
                 one.append(rate(case, data, Path(folder) / "one", 1))
