@@ -20,6 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from ganvas.errors import GanvasError, UsageError
 from ganvas.hashing import sha256_of
 from ganvas.images import Integers, enlarge, grid, to_pillow, to_rows_last
+from ganvas.networks.contract import Generator, Mapped
 from ganvas.networks.table import NETWORKS, build_generator
 from ganvas.seeds import choices, normals
 from ganvas.weights import load_weights, save_weights
@@ -39,6 +40,7 @@ class ModelConfig(BaseModel):
     bits: int = Field(8, ge=8, le=16)
     z_dim: int = Field(ge=1, le=65536)
     width: int = Field(ge=1, le=65536)
+    max_width: int | None = Field(None, ge=1, le=65536)
     class_names: tuple[str, ...] = ()
     class_shares: tuple[float, ...] = ()  # how often each class came in training; seeds draw labels by it
     recipe: str = ""
@@ -55,7 +57,7 @@ class ModelConfig(BaseModel):
 class Model:
     """A generator ready to draw. `model.sample(seeds=range(64))` gives uint8 pictures [N, H, W, C]."""
 
-    def __init__(self, G: nn.Module, config: ModelConfig, device: torch.device | str = "cpu") -> None:
+    def __init__(self, G: Generator, config: ModelConfig, device: torch.device | str = "cpu") -> None:
         self.config = config
         self.device = torch.device(device)
         self.G = G.eval().requires_grad_(False).to(self.device)
@@ -74,8 +76,8 @@ class Model:
         """One picture per seed: [N, H, W, C] uint8, or uint16 for 16-bit models.
 
         A seed's picture is the same at any batch size and in any company, within one grey level. `trunc` pulls the
-        noise towards its mean: 1 draws as trained, smaller is safer and less varied. A conditional model draws the
-        label by the seed from the training data's shares, unless `class_name` (a name or a number) or `labels` says.
+        noise (or w) towards its mean: 1 draws as trained, smaller is safer and less varied. A conditional model draws
+        the label by the seed from the training data's shares, unless `class_name` (name or number) or `labels` says.
         """
         parts = list(self.sample_batches(seeds, class_name=class_name, trunc=trunc, batch=batch, labels=labels))
         return stack(parts)
@@ -100,14 +102,23 @@ class Model:
         chosen = self._labels(seeds, class_name, labels)
         for start in range(0, len(seeds), batch):
             part = seeds[start : start + batch]
-            z = self.noise(part) * trunc
             c = None if chosen is None else torch.as_tensor(chosen[start : start + batch], device=self.device)
-            yield to_rows_last(self.draw(z, c), self.config.bits)
+            yield to_rows_last(self.draw(self.noise(part), c, trunc), self.config.bits)
 
     @torch.inference_mode()
-    def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Pictures from noise: [N, z_dim], [N] -> [N, C, H, W] float in [-1, 1]."""
-        pictures: Tensor = self._drawing(z.to(self.device), labels)
+    def draw(self, z: Tensor, labels: Tensor | None = None, trunc: float = 1.0) -> Tensor:
+        """Pictures from noise: [N, z_dim], [N] -> [N, C, H, W] float about [-1, 1].
+
+        trunc: of z, or of w where the network has a mapping: towards its average (Karras et al., 2019).
+        """
+        G, z = self._drawing, z.to(self.device)
+        if trunc == 1:
+            pictures: Tensor = G(z, labels)
+        elif isinstance(G, Mapped):
+            ws = G.mapping(z, labels)[:, None].expand(-1, G.layers, -1)
+            pictures = G.synthesis(G.truncate(ws, trunc))
+        else:
+            pictures = G(z * trunc, labels)
         return pictures
 
     def noise(self, seeds: Sequence[int]) -> Tensor:
@@ -208,6 +219,7 @@ def load(path: str | Path, device: str = "auto") -> Model:
             channels=config.channels,
             z_dim=config.z_dim,
             width=config.width,
+            max_width=config.max_width,
             classes=config.classes,
         )
         G.load_state_dict(load_weights(weights), strict=True)
@@ -248,7 +260,7 @@ def read_config(folder: Path) -> ModelConfig:
     return config
 
 
-def fold_batch_norm(network: nn.Module) -> nn.Module:
+def fold_batch_norm(network: Generator) -> Generator:
     """A copy for evaluation in which every BatchNorm that follows a convolution within a Sequential is part of it."""
     network = copy.deepcopy(network).eval()
     for parent in [m for m in network.modules() if isinstance(m, nn.Sequential)]:

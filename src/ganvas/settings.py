@@ -26,6 +26,13 @@ from ganvas.errors import UsageError
 
 # Where G's gradient on a fake is a finite multiple of D's: one backward pass through D can serve both turns.
 PROPORTIONAL = ("non_saturating", "relativistic")
+# Of these a logit above 0 says "real"; of the others only differences of logits mean something.
+SIGN_MEANS_REAL = ("minimax", "non_saturating", "hinge")
+# What the G turn needs a pass of its own through D, or its own loss, for.
+NOT_SIMULTANEOUS = (
+    *("class_weight", "info_weight", "reconstruct_weight", "consistency_weight", "lecam_weight", "dragan_weight"),
+    *("feature_matching_weight", "path_length_weight", "orthogonal_weight", "apa"),
+)
 
 
 def parse_resolution(value: object) -> object:
@@ -89,6 +96,32 @@ Names = Annotated[
     BeforeValidator(_parse_names, json_schema_input_type=str),
     PlainSerializer(lambda names: ",".join(names) or "none", return_type=str),
 ]
+
+
+AdaGroups = Annotated[
+    tuple[Literal["blit", "geometry", "colour", "filter", "noise", "cutout"], ...],
+    BeforeValidator(_parse_names, json_schema_input_type=str),
+    PlainSerializer(lambda names: ",".join(names) or "none", return_type=str),
+]
+Network = Literal[
+    "mlp",
+    "dcgan",
+    "dcgan5",
+    "fast",
+    "sngan",
+    "sagan",
+    "biggan",
+    "progressive",
+    "stylegan2",
+    "stylegan3",
+    "fastgan",
+    "r3gan",
+    "projected",
+    "transformer",
+    "infogan",
+    "acgan",
+]
+Weight = Annotated[float, Field(ge=0, le=10_000)]
 
 
 Trackers = Annotated[
@@ -170,6 +203,13 @@ class TrainSettings(DataSettings):
         False, description="show pictures mirrored half of the time (not for text or asymmetric things)"
     )
     augment: Names = Field((), description="inside D, for reals and fakes: colour,translation,cutout or none")
+    ada: AdaGroups = Field(
+        (), description="the same, as much as D overfits: some of blit,geometry,colour,filter,noise,cutout"
+    )
+    apa: bool = Field(False, description="show D some fakes as reals, as many as D overfits")
+    ada_p: float | None = Field(None, ge=0, le=1, description="a fixed probability for --ada and --apa")
+    ada_target: float = Field(0.6, ge=0, lt=1, description="mean sign of D's logits on reals that --ada aims at")
+    ada_images: int = Field(500_000, ge=1, description="images in which the probability may go from 0 to 1")
 
     # how long
     minutes: float | None = Field(None, gt=0, le=60 * 24 * 365, description="wall time of the whole command")
@@ -190,10 +230,13 @@ class TrainSettings(DataSettings):
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads [default: PyTorch's own choice]")
 
     # networks
-    network: Literal["mlp", "dcgan", "dcgan5", "fast"] = Field("dcgan", description="family of G and D")
+    network: Network = Field("dcgan", description="family of G and D")
     z_dim: int = Field(100, ge=1, le=4096, description="length of the noise vector")
     width: int = Field(
         64, ge=4, le=1024, description="channels of the first layer of D; deeper layers are multiples of it"
+    )
+    max_width: int | None = Field(
+        None, ge=4, le=4096, description="most channels of a deeper layer [default: the family's own]"
     )
     d_norm: Literal["batch", "none", "spectral"] = Field("batch", description="normalisation in D")
 
@@ -211,6 +254,16 @@ class TrainSettings(DataSettings):
     gp_weight: float = Field(0.0, ge=0, le=10_000, description="weight of the WGAN-GP gradient penalty")
     penalty_every: int = Field(1, ge=1, le=1000, description="D turns between penalties, which then weigh as much more")
     clip: float = Field(0.0, ge=0, le=10, description="limit of D's weights (WGAN); 0 is none")
+    dragan_weight: Weight = Field(0.0, description="weight of a gradient penalty around the reals (DRAGAN)")
+    lecam_weight: Weight = Field(0.0, description="weight that keeps D's logits near their running means (LeCam)")
+    consistency_weight: Weight = Field(0.0, description="weight of D agreeing on mirrored and shifted copies (bCR)")
+    feature_matching_weight: Weight = Field(0.0, description="weight of G matching the reals' mean features in D")
+    top_k: float = Field(1.0, gt=0, le=1, description="share of its best fakes that G learns from in the end")
+    orthogonal_weight: Weight = Field(0.0, description="weight of orthogonal regularisation of G (BigGAN)")
+    path_length_weight: Weight = Field(0.0, description="weight of path length regularisation (stylegan2)")
+    class_weight: Weight = Field(0.0, description="weight of the auxiliary classifier (acgan)")
+    info_weight: Weight = Field(0.0, description="weight of finding the codes again (infogan)")
+    reconstruct_weight: Weight = Field(0.0, description="weight of D decoding reals from its features (fastgan)")
 
     # optimisers
     optimizer: Literal["adam", "rmsprop"] = Field("adam", description="of both networks")
@@ -222,6 +275,11 @@ class TrainSettings(DataSettings):
         1.0, ge=0, le=1, description="share of the run after which learning rates fall in a line"
     )
     lr_final: float = Field(0.0, ge=0, le=1, description="share of the learning rate that is left at the end")
+    burn_in: float = Field(
+        0.0, ge=0, le=1, description="share of the run in which rates, gamma, beta2 and ada-p go to their last values"
+    )
+    gamma_final: float = Field(1.0, ge=0, le=100, description="share of the R1 and R2 weights after the burn-in")
+    beta2_final: float | None = Field(None, ge=0, lt=1, description="Adam's beta2 after the burn-in")
     ema_half_life: int = Field(
         10_000, ge=1, le=10**9, description="images until an old weight counts half in the average"
     )
@@ -260,7 +318,7 @@ class TrainSettings(DataSettings):
 
     @model_validator(mode="after")
     def _settings_fit_together(self) -> TrainSettings:
-        per_picture = self.r1_gamma or self.r2_gamma or self.gp_weight
+        per_picture = self.r1_gamma or self.r2_gamma or self.gp_weight or self.dragan_weight
         if self.minutes is not None and self.images is not None:
             raise ValueError("give --minutes or --images, not both")
         if per_picture and self.d_norm == "batch" and self.network in ("dcgan", "dcgan5"):
@@ -268,6 +326,10 @@ class TrainSettings(DataSettings):
                 "a penalty on D's gradient per picture needs a D without BatchNorm, which mixes pictures: "
                 "give --d-norm none or --d-norm spectral, or drop the penalty"
             )
+        if self.burn_in and self.lr_decay_from < 1:
+            raise ValueError("--burn-in and --lr-decay-from both move the learning rates: give one of them")
+        if not self.burn_in and (self.gamma_final != 1 or self.beta2_final is not None):
+            raise ValueError("--gamma-final and --beta2-final are reached over the burn-in: give --burn-in, as 0.1")
         if self.turns == "simultaneous":
             self._check_simultaneous()
         return self
@@ -281,6 +343,11 @@ class TrainSettings(DataSettings):
         if self.n_critic != 1:
             raise ValueError(
                 "--turns simultaneous means one D turn per G turn: drop --n-critic, or use --turns alternating"
+            )
+        apart = [name for name in NOT_SIMULTANEOUS if getattr(self, name)] + ["top_k"] * (self.top_k < 1)
+        if apart:
+            raise ValueError(
+                f"--{apart[0].replace('_', '-')} needs turns of their own for D and G: give --turns alternating"
             )
         if self.d_norm == "batch" and self.network in ("dcgan", "dcgan5"):
             raise ValueError("--turns simultaneous needs a D without BatchNorm: give --d-norm none or spectral")

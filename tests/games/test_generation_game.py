@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from ganvas.games.generation import D_TURN, NOISE, GenerationGame, frozen, learning_rate_scale
+from ganvas.games.generation import D_TURN, NOISE, GenerationGame, frozen
 from ganvas.games.noise import Draws, Rows
+from ganvas.games.optimizers import learning_rate_scale
 from ganvas.networks.fast import FastDiscriminator, FastGenerator
 from ganvas.settings import build_settings
 
@@ -150,8 +151,9 @@ def test_penalties_are_computed_in_float32_whatever_the_precision():
 
 
 def test_learning_rates_fall_in_a_line_after_their_share_of_the_run():
-    assert [learning_rate_scale(p, 0.5, 0.2) for p in (0, 0.5, 0.75, 1.0)] == pytest.approx([1, 1, 0.6, 0.2])
-    assert learning_rate_scale(1.0, 1.0, 0.0) == 1.0
+    falling = build_settings({"lr_decay_from": 0.5, "lr_final": 0.2})
+    assert [learning_rate_scale(p, falling) for p in (0, 0.5, 0.75, 1.0)] == pytest.approx([1, 1, 0.6, 0.2])
+    assert learning_rate_scale(1.0, build_settings({})) == 1.0
     game = make_game(lr_decay_from=0.5, lr_final=0.0, g_lr=1e-3)
     game.step(reals(), random(), 0.75)
     assert game.g_optimizer.param_groups[0]["lr"] == pytest.approx(5e-4)

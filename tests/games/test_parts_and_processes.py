@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from ganvas.games.engine import Engine
 from ganvas.games.generation import GenerationGame
 from ganvas.games.noise import Draws, Rows
+from ganvas.networks.contract import Discriminator
 from ganvas.networks.mlp import MlpDiscriminator, MlpGenerator
 from ganvas.settings import build_settings
 
@@ -51,7 +51,7 @@ def test_a_batch_in_parts_gives_the_update_of_the_whole(kind, micro_batch):
         torch.testing.assert_close(parts[name], tensor, rtol=1e-3, atol=1e-5)
 
 
-class Greedy(nn.Module):
+class Greedy(Discriminator):
     """A discriminator for more than `most` pictures of which there is no memory."""
 
     def __init__(self, inner, most):

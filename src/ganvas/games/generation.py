@@ -14,33 +14,40 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from ganvas.games.augment import augment
+from ganvas.games.apa import pseudo_reals
+from ganvas.games.augmenter import Augmenter
 from ganvas.games.compiling import maybe_compiled
 from ganvas.games.engine import Engine
 from ganvas.games.noise import Draws
+from ganvas.games.optimizers import make_optimizer, set_rates
+from ganvas.games.regularisers import Regularisers, Turn
+from ganvas.games.schedules import cosine
+from ganvas.networks.contract import Discriminator, Generator
 from ganvas.objectives.adversarial import OBJECTIVES
+from ganvas.objectives.dragan import dragan_penalty, perturbed
 from ganvas.objectives.penalties import clip_weights, gradient_penalty, interpolate, r1_penalty, r2_penalty
-from ganvas.settings import TrainSettings
+from ganvas.objectives.top_k import top_k_share, top_k_weights
+from ganvas.settings import SIGN_MEANS_REAL, TrainSettings
 
 Batch = tuple[Tensor, Tensor | None]  # reals [N, C, H, W] float in [-1, 1], labels [N] int64
 Stats = dict[str, Tensor]  # scalars without gradient
 T = TypeVar("T")
 
-NOISE, D_TURN, G_TURN = range(3)  # what a step draws numbers for
+NOISE, D_TURN, G_TURN, PSEUDO, LAZY = range(5)  # what a step draws numbers for
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class GenerationGame:
     """G and D, and how one step of their game is played.
 
-    G: z [N, z_dim], labels [N] -> [N, C, H, W] in [-1, 1]. D: [N, C, H, W], labels [N] -> logits [N].
+    G: z [N, z_dim], labels [N] -> [N, C, H, W] in [-1, 1]. D: [N, C, H, W], labels [N] -> logits [N] or [N, K].
     on_problem: told in words when a batch does not fit into memory and is taken in smaller parts.
     """
 
     def __init__(
         self,
-        G: nn.Module,
-        D: nn.Module,
+        G: Generator,
+        D: Discriminator,
         settings: TrainSettings,
         engine: Engine | None = None,
         on_problem: Callable[[str], None] = print,
@@ -55,19 +62,30 @@ class GenerationGame:
         self.micro_batch = settings.micro_batch or settings.batch
         self.g_lr_scale = self.d_lr_scale = 1.0  # besides the schedule: less after a sick run was rolled back
         self.d_turns = 0  # decides when a lazy penalty is due
+        self.progress = 0.0  # of the run, in [0, 1]
+        self.augmenter = Augmenter(settings)
+        self.regularisers = Regularisers(G, D, settings, self.engine.device)
         self._on_problem = on_problem
         self._draw, self._judge = (maybe_compiled(n, settings.compile, on_problem) for n in (G, D))
 
     def step(self, reals: Sequence[Batch], random: Draws, progress: float) -> Stats:
         """One G update with the D updates that belong to it: `n_critic` batches of reals, `progress` in [0, 1]."""
-        self._set_learning_rates(progress)
+        self.progress = progress
+        self.augmenter.set_progress(progress)
+        for network in (self.G, self.D):
+            network.grow(progress)
+        set_rates(self.g_optimizer, self.settings.g_lr * self.g_lr_scale, progress, self.settings)
+        set_rates(self.d_optimizer, self.settings.d_lr * self.d_lr_scale, progress, self.settings)
+        reals = [(self.D.as_far_as_grown(real), labels) for real, labels in reals]
         if self.settings.turns == "simultaneous":
             due = self._penalty_is_due()
             stats = self._within_memory(lambda: self.simultaneous_turn(*reals[0], random, due))
         else:
             stats = self._alternating(reals, random)
         self.scaler.update()
-        return self.engine.mean(stats)
+        stats = self.engine.mean(stats)
+        self.regularisers.remember(stats)
+        return self.augmenter.learn(stats, self.settings.batch * self.settings.n_critic)
 
     def _alternating(self, reals: Sequence[Batch], random: Draws) -> Stats:
         *early, (real, labels) = reals
@@ -76,13 +94,15 @@ class GenerationGame:
         noise, due = random.at(NOISE, len(early)), self._penalty_is_due()
         # Drawn once and used by both turns where the memory holds it, or again in parts by the G turn.
         fakes = [self._within_memory(lambda: self._fakes(labels, len(real), noise, keep=True))]
+        z = self.noise(len(real), random.at(NOISE, len(early)))
+        shown = self._shown_as_real(real, labels, random, len(early))
         stats = self._within_memory(
-            lambda: self.discriminator_turn(real, fakes[0].detach(), labels, random.at(D_TURN, len(early)), due)
+            lambda: self.discriminator_turn(shown, fakes[0].detach(), labels, random.at(D_TURN, len(early)), due, z)
         )
 
         def learn() -> Stats:
             if fakes and fakes[0].requires_grad and self._whole(len(real)):
-                return self.generator_turn(real, fakes[0], labels, random.at(G_TURN))
+                return self.generator_turn(real, fakes[0], labels, random.at(G_TURN), z)
             fakes.clear()  # their graph takes the memory that is short
             return self._generator_turn_in_parts(real, labels, noise, random.at(G_TURN))
 
@@ -91,7 +111,16 @@ class GenerationGame:
     def _early_turn(self, real: Tensor, labels: Tensor | None, random: Draws, turn: int) -> None:
         due = self._penalty_is_due()
         fake = self._within_memory(lambda: self._fakes(labels, len(real), random.at(NOISE, turn), keep=False))
-        self._within_memory(lambda: self.discriminator_turn(real, fake, labels, random.at(D_TURN, turn), due))
+        z, shown = self.noise(len(real), random.at(NOISE, turn)), self._shown_as_real(real, labels, random, turn)
+        self._within_memory(lambda: self.discriminator_turn(shown, fake, labels, random.at(D_TURN, turn), due, z))
+
+    def _shown_as_real(self, real: Tensor, labels: Tensor | None, random: Draws, turn: int) -> Tensor:
+        """The reals of a D turn; with APA some of them are fakes."""
+        if not self.settings.apa or self.augmenter.p == 0:
+            return real
+        own = random.at(PSEUDO, turn)
+        fake = self._within_memory(lambda: self._fakes(labels, len(real), own.at(0), keep=False))
+        return pseudo_reals(real, fake, self.augmenter.p, own.at(1))
 
     def _fakes(self, labels: Tensor | None, n: int, noise: Draws, *, keep: bool) -> Tensor:
         """Fakes for a whole batch, with a graph for the G turn if `keep` and if they come in one part."""
@@ -103,15 +132,30 @@ class GenerationGame:
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def discriminator_turn(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None, random: Draws, due: bool | None = None
+        self,
+        real: Tensor,
+        fake: Tensor,
+        labels: Tensor | None,
+        random: Draws,
+        due: bool | None = None,
+        z: Tensor | None = None,
     ) -> Stats:
-        """One update of D. `fake` must be detached from G. due: whether penalties are (None: by the count of turns)."""
+        """One update of D. `fake` must be detached from G. due: whether penalties are (None: by the count of turns).
+
+        z: what the fakes were drawn from, for a D that is to find it again.
+        """
         assert not fake.requires_grad, "the D turn must not reach into G: detach the fakes"
         due = self._penalty_is_due() if due is None else due
         self.d_optimizer.zero_grad(set_to_none=True)
         stats = [
             self._discriminator_gradients(
-                real[part], fake[part], _rows(labels, part), random.at(offset=part.start), due, len(real)
+                real[part],
+                fake[part],
+                _rows(labels, part),
+                _rows(z, part),
+                random.at(offset=part.start),
+                due,
+                len(real),
             )
             for part in self._parts(len(real))
         ]
@@ -121,16 +165,28 @@ class GenerationGame:
         return _summed(stats)
 
     def _discriminator_gradients(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None, random: Draws, due: bool, of: int
+        self,
+        real: Tensor,
+        fake: Tensor,
+        labels: Tensor | None,
+        z: Tensor | None,
+        random: Draws,
+        due: bool,
+        of: int,
     ) -> Stats:
         """Add the gradients of some pictures of `of` in all."""
         settings, share = self.settings, len(real) / of
         real = real.detach().requires_grad_(bool(due and settings.r1_gamma))
         fake = fake.detach().requires_grad_(bool(due and settings.r2_gamma))
-        real_logits = self.judge(real, labels, random, exact=due)  # [N]
-        fake_logits = self.judge(fake, labels, random, exact=due)  # [N]
+        real_seen = self.look(real, labels, random, exact=due)
+        fake_seen = self.look(fake, labels, random, exact=due)
+        real_logits, fake_logits = real_seen["logits"], fake_seen["logits"]  # [N] or [N, K]
         loss = self.objective.d_loss(real_logits, fake_logits).mean()
-        stats = {"d_loss": loss.detach(), **_logit_stats(real_logits, fake_logits)}
+        stats = {"d_loss": loss.detach(), **self._logit_stats(real_logits, fake_logits)}
+        more, more_stats = self.regularisers.of_d(
+            Turn(real, fake, labels, z, real_seen, fake_seen, random, self._plain_logits)
+        )
+        loss, stats = loss + more, {**stats, **more_stats}
         if due:
             penalty, penalty_stats = self._penalties(real, real_logits, fake, fake_logits, labels, random)
             loss = loss + penalty
@@ -138,10 +194,13 @@ class GenerationGame:
         torch.autograd.backward(self.scaler.scale(share * loss))
         return {name: share * value for name, value in stats.items()}
 
-    def generator_turn(self, real: Tensor, fake: Tensor, labels: Tensor | None, random: Draws) -> Stats:
+    def generator_turn(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None, random: Draws, z: Tensor | None = None
+    ) -> Stats:
         """One update of G through a D whose weights stand still: no gradient is computed for them."""
         self.g_optimizer.zero_grad(set_to_none=True)
-        stats = self._generator_gradients(real, fake, labels, random, len(real))
+        stats = self._generator_gradients(real, fake, labels, z, random, len(real))
+        stats |= self._generator_penalties(random)
         self._update(self.g_optimizer, self.G)
         return stats
 
@@ -150,21 +209,44 @@ class GenerationGame:
         stats = []
         for part in self._parts(len(real)):
             some = _rows(labels, part)
-            fake = self.draw(some, part.stop - part.start, noise.at(offset=part.start))
-            stats.append(self._generator_gradients(real[part], fake, some, random.at(offset=part.start), len(real)))
+            n = part.stop - part.start
+            fake, z = self.draw(some, n, noise.at(offset=part.start)), self.noise(n, noise.at(offset=part.start))
+            own = random.at(offset=part.start)
+            stats.append(self._generator_gradients(real[part], fake, some, z, own, len(real)))
+        last = self._generator_penalties(random)
         self._update(self.g_optimizer, self.G)
-        return _summed(stats)
+        return {**_summed(stats), **last}
 
-    def _generator_gradients(self, real: Tensor, fake: Tensor, labels: Tensor | None, random: Draws, of: int) -> Stats:
+    def _generator_gradients(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None, z: Tensor | None, random: Draws, of: int
+    ) -> Stats:
         share = len(real) / of
         with frozen(self.D):
-            real_logits = torch.zeros(len(fake), device=fake.device)
-            if self.settings.objective == "relativistic":
+            fake_seen = self.look(fake, labels, random)
+            fake_logits = fake_seen["logits"]
+            real_seen = {"logits": torch.zeros_like(fake_logits)}
+            if self.settings.objective == "relativistic" or self.settings.feature_matching_weight:
                 with torch.no_grad():
-                    real_logits = self.judge(real, labels, random)
-            loss = share * self.objective.g_loss(real_logits, self.judge(fake, labels, random)).mean()
-            torch.autograd.backward(self.scaler.scale(loss))
-        return {"g_loss": loss.detach()}
+                    real_seen = self.look(real, labels, random)
+            losses = self.objective.g_loss(real_seen["logits"], fake_logits)
+            if self.settings.top_k < 1:
+                weights = top_k_weights(fake_logits, top_k_share(self.progress, final=self.settings.top_k))
+                losses = weights.view(-1, *[1] * (losses.ndim - 1)) * losses
+            loss = losses.mean()
+            turn = Turn(real, fake, labels, z, real_seen, fake_seen, random, self._plain_logits)
+            more, stats = self.regularisers.of_g(turn)
+            torch.autograd.backward(self.scaler.scale(share * (loss + more)))
+        return {name: share * value for name, value in {"g_loss": loss.detach(), **stats}.items()}
+
+    def _generator_penalties(self, random: Draws) -> Stats:
+        """Add the gradients of what G is held to besides its pictures' place in D's eyes."""
+        n = max(1, min(self.micro_batch, self.engine.share_of(self.settings.batch)) // 2)
+        turn = (self.d_turns - 1) // self.settings.n_critic
+        with self._precision(exact=True):
+            penalty, stats = self.regularisers.of_g_alone(turn, n, random.at(LAZY))
+        if penalty is not None:
+            torch.autograd.backward(self.scaler.scale(penalty))
+        return stats
 
     def simultaneous_turn(self, real: Tensor, labels: Tensor | None, random: Draws, due: bool) -> Stats:
         """Both updates from one pass of the fakes through D, each player moving against the other's old weights.
@@ -194,7 +276,7 @@ class GenerationGame:
         fake_logits = self.judge(leaf, labels, own, exact=due)  # [N]
         loss = self.objective.d_loss(real_logits, fake_logits).mean()
         g_loss, ratio = self._ratio_of_gradients(real_logits, fake_logits)
-        stats = {"d_loss": loss.detach(), "g_loss": g_loss, **_logit_stats(real_logits, fake_logits)}
+        stats = {"d_loss": loss.detach(), "g_loss": g_loss, **self._logit_stats(real_logits, fake_logits)}
 
         torch.autograd.backward(self.scaler.scale(share * loss), retain_graph=bool(due))
         assert leaf.grad is not None
@@ -244,20 +326,38 @@ class GenerationGame:
 
     def draw(self, labels: Tensor | None, n: int, random: Draws) -> Tensor:
         """Fakes with the labels of the real batch: [n, C, H, W] in [-1, 1]."""
-        z = random.normal(n, self.settings.z_dim)
+        z = self.noise(n, random)
         with self._precision():
-            fake: Tensor = self._draw(z, labels)
+            fake: Tensor = self._draw(z, labels, random if self.G.uses_random else None)
         return fake.float()
 
+    def noise(self, n: int, random: Draws) -> Tensor:
+        """What G draws from: [n, z_dim]."""
+        return random.normal(n, self.settings.z_dim)
+
     def judge(self, images: Tensor, labels: Tensor | None, random: Draws, *, exact: bool = False) -> Tensor:
-        """D's logits on augmented pictures: [N, C, H, W] -> [N] float32.
+        """D's logits on augmented pictures: [N, C, H, W] -> [N] or [N, K] float32.
 
         `exact` computes in float32 whatever the precision: a penalty on a rounded gradient is another penalty. It also
         goes round a compiled D, whose gradient has no gradient.
         """
         with self._precision(exact):
             D = self.D if exact else self._judge
-            logits: Tensor = D(augment(images, self.settings.augment, random), labels)
+            logits: Tensor = D(self.augmenter(images, random), labels)
+        return logits.float()
+
+    def look(self, images: Tensor, labels: Tensor | None, random: Draws, *, exact: bool = False) -> dict[str, Tensor]:
+        """As `judge`, with all that D knows where a regulariser asks for more than "logits"."""
+        if not self.regularisers.ask_for_details:
+            return {"logits": self.judge(images, labels, random, exact=exact)}
+        with self._precision(exact):
+            seen = self.D.details(self.augmenter(images, random), labels)
+        return {name: value.float() for name, value in seen.items()}
+
+    def _plain_logits(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """D's logits on pictures as they are."""
+        with self._precision():
+            logits: Tensor = self._judge(images, labels)
         return logits.float()
 
     def _precision(self, exact: bool = False) -> torch.autocast:
@@ -268,7 +368,8 @@ class GenerationGame:
         settings = self.settings
         due = self.d_turns % settings.penalty_every == 0
         self.d_turns += 1
-        return bool(due and (settings.r1_gamma or settings.r2_gamma or settings.gp_weight))
+        weights = (settings.r1_gamma, settings.r2_gamma, settings.gp_weight, settings.dragan_weight)
+        return bool(due and any(weights))
 
     def _penalties(
         self,
@@ -282,17 +383,22 @@ class GenerationGame:
         """What is added to D's loss, times the interval, so that a lazy penalty weighs the same over time."""
         settings = self.settings
         total, stats = real_logits.new_zeros(()), Stats()
+        left = cosine(1.0, settings.gamma_final, self.progress, settings.burn_in) if settings.burn_in else 1.0
         if settings.r1_gamma:
             r1 = r1_penalty(real, real_logits).mean()
-            total, stats["r1"] = total + settings.r1_gamma / 2 * r1, r1.detach()
+            total, stats["r1"] = total + left * settings.r1_gamma / 2 * r1, r1.detach()
         if settings.r2_gamma:
             r2 = r2_penalty(fake, fake_logits).mean()
-            total, stats["r2"] = total + settings.r2_gamma / 2 * r2, r2.detach()
+            total, stats["r2"] = total + left * settings.r2_gamma / 2 * r2, r2.detach()
         if settings.gp_weight:
             weights = random.uniform(len(real))
             between = interpolate(real, fake, weights)
             gp = gradient_penalty(between, self.judge(between, labels, random, exact=True)).mean()
             total, stats["gp"] = total + settings.gp_weight * gp, gp.detach()
+        if settings.dragan_weight:
+            around = perturbed(real, random.normal(len(real), *real.shape[1:]))
+            dragan = dragan_penalty(around, self.judge(around, labels, random, exact=True)).mean()
+            total, stats["dragan"] = total + settings.dragan_weight * dragan, dragan.detach()
         return settings.penalty_every * total, stats
 
     def _ratio_of_gradients(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -303,27 +409,17 @@ class GenerationGame:
         (d_slope,) = torch.autograd.grad(self.objective.d_loss(real_logits, logits).sum(), logits)
         return g_loss.mean().detach(), g_slope / d_slope.clamp(min=1e-30)
 
-    def _set_learning_rates(self, progress: float) -> None:
-        settings = self.settings
-        scale = learning_rate_scale(progress, settings.lr_decay_from, settings.lr_final)
-        g_lr, d_lr = settings.g_lr * self.g_lr_scale, settings.d_lr * self.d_lr_scale
-        for optimizer, lr in ((self.g_optimizer, g_lr), (self.d_optimizer, d_lr)):
-            for group in optimizer.param_groups:
-                group["lr"] = lr * scale
-
-
-def learning_rate_scale(progress: float, decay_from: float, final: float) -> float:
-    """1 until `decay_from` of the run, then in a line to `final` at its end."""
-    if progress <= decay_from or decay_from >= 1:
-        return 1.0
-    return 1 + (final - 1) * min(1.0, (progress - decay_from) / (1 - decay_from))
-
-
-def make_optimizer(network: nn.Module, lr: float, settings: TrainSettings) -> torch.optim.Optimizer:
-    """Adam (Kingma and Ba, 2015) or RMSprop over all parameters of a network."""
-    if settings.optimizer == "rmsprop":
-        return torch.optim.RMSprop(network.parameters(), lr=lr)
-    return torch.optim.Adam(network.parameters(), lr=lr, betas=(settings.beta1, settings.beta2), fused=True)
+    def _logit_stats(self, real_logits: Tensor, fake_logits: Tensor) -> Stats:
+        with torch.no_grad():
+            right = 0.5 * ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean())
+            # Where only differences of logits mean something, a real counts as known when it beats its fake.
+            sure = real_logits if self.settings.objective in SIGN_MEANS_REAL else real_logits - fake_logits
+            return {
+                "real_logit": real_logits.mean(),
+                "fake_logit": fake_logits.mean(),
+                "d_accuracy": right,
+                "d_sign": sure.sign().mean(),
+            }
 
 
 @contextmanager
@@ -339,14 +435,8 @@ def frozen(network: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def _logit_stats(real_logits: Tensor, fake_logits: Tensor) -> Stats:
-    with torch.no_grad():
-        right = 0.5 * ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean())
-        return {"real_logit": real_logits.mean(), "fake_logit": fake_logits.mean(), "d_accuracy": right}
-
-
-def _rows(labels: Tensor | None, part: slice) -> Tensor | None:
-    return None if labels is None else labels[part]
+def _rows(rows: Tensor | None, part: slice) -> Tensor | None:
+    return None if rows is None else rows[part]
 
 
 def _summed(stats: Sequence[Stats]) -> Stats:

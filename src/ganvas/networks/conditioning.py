@@ -45,3 +45,51 @@ class Projection(nn.Module):
             raise ValueError(f"this discriminator is conditional: give one of {self.embedding.num_embeddings} labels")
         embedded: Tensor = self.embedding(labels)  # [N, features]
         return (embedded * features).sum(dim=1)
+
+
+def labels_of(classes: int, labels: Tensor | None) -> Tensor | None:
+    """The labels that a generator of so many classes listens to: None without classes, which ignores any.
+
+    Raises ValueError for a conditional generator without labels.
+    """
+    if not classes:
+        return None
+    if labels is None:
+        raise ValueError(f"this generator is conditional: give one of {classes} labels per picture")
+    return labels
+
+
+class ConditionalBatchNorm2d(nn.Module):
+    """BatchNorm whose gain and bias are said by a condition (Dumoulin et al., 2017; de Vries et al., 2017).
+
+    [N, C, H, W], condition -> [N, C, H, W]. `gain` and `bias` turn the condition into [N, C]: an embedding takes
+    labels [N], a linear layer a vector [N, D]. What `gain` gives is added to 1, so that modules which give zero leave
+    plain BatchNorm. Without the two the gain and the bias are learned numbers, and no condition is heard.
+    """
+
+    def __init__(
+        self, features: int, gain: nn.Module | None = None, bias: nn.Module | None = None, eps: float = 1e-5
+    ) -> None:
+        super().__init__()
+        if (gain is None) != (bias is None):
+            raise ValueError("give a gain and a bias, or neither")
+        self.norm = nn.BatchNorm2d(features, eps=eps, affine=gain is None)
+        self.gain, self.bias = gain, bias
+
+    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        x = self.norm(x)
+        if self.gain is None or self.bias is None:
+            return x
+        # Two numbers a channel in the map's own precision, so that under autocast the map keeps it.
+        gain, bias = self.gain(condition).to(x.dtype), self.bias(condition).to(x.dtype)
+        return torch.addcmul(bias[:, :, None, None], x, 1 + gain[:, :, None, None])
+
+
+def batch_norm_of_labels(features: int, classes: int) -> ConditionalBatchNorm2d:
+    """BatchNorm with a gain and a bias for each class, 1 and 0 at the start; without classes, of one for all."""
+    if not classes:
+        return ConditionalBatchNorm2d(features)
+    gain, bias = nn.Embedding(classes, features), nn.Embedding(classes, features)
+    nn.init.zeros_(gain.weight)
+    nn.init.zeros_(bias.weight)
+    return ConditionalBatchNorm2d(features, gain, bias)

@@ -11,6 +11,7 @@ import math
 from torch import Tensor, nn
 
 from ganvas.networks.conditioning import LabelledNoise, Projection
+from ganvas.networks.contract import Chance, Discriminator, Generator
 from ganvas.networks.layout import to_map, to_vectors
 from ganvas.networks.norms import DiscriminatorNorm, initialise_dcgan, normalised
 from ganvas.networks.sizes import Size, doublings, halvings
@@ -18,7 +19,7 @@ from ganvas.networks.sizes import Size, doublings, halvings
 WIDEST = 8  # times `width`: deeper stages than the paper's four keep its widest layer
 
 
-class DcganGenerator(nn.Module):
+class DcganGenerator(Generator):
     """z: [N, z_dim], labels: [N] or None -> [N, channels, H, W] in [-1, 1]."""
 
     def __init__(self, resolution: Size, channels: int, z_dim: int = 100, width: int = 64, classes: int = 0) -> None:
@@ -39,7 +40,7 @@ class DcganGenerator(nn.Module):
                 self.stages[-1] = nn.Sequential(self.stages[-1], nn.BatchNorm2d(narrow), nn.ReLU(inplace=True))
         initialise_dcgan(self)
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, z: Tensor, labels: Tensor | None = None, random: Chance | None = None) -> Tensor:
         x = self.start(to_map(self.dense(self.input(z, labels)), self.sizes[0]))  # [N, 8w, 4, 4]
         for stage, (height, width) in zip(self.stages, self.sizes[1:], strict=True):
             x = stage(x)[:, :, :height, :width]
@@ -47,7 +48,7 @@ class DcganGenerator(nn.Module):
         return pictures
 
 
-class DcganDiscriminator(nn.Module):
+class DcganDiscriminator(Discriminator):
     """images: [N, C, H, W], labels: [N] or None -> logits [N]. `norm` stands between the first and the last layer."""
 
     def __init__(
@@ -75,7 +76,8 @@ class DcganDiscriminator(nn.Module):
         self.projection = Projection(classes, widths[-1])
         initialise_dcgan(self)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        features = self.features(images)  # [N, 8w, 4, 4]
-        logits: Tensor = self.logit(to_vectors(features))[:, 0] + self.projection(features.sum(dim=(2, 3)), labels)
-        return logits
+    def details(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        maps = self.features(images)  # [N, 8w, 4, 4]
+        features = to_vectors(maps)
+        logits = self.logit(features)[:, 0] + self.projection(maps.sum(dim=(2, 3)), labels)
+        return {"logits": logits, "features": features}

@@ -8,6 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ganvas.networks.conditioning import LabelledNoise, Projection
+from ganvas.networks.contract import Chance, Discriminator, Generator
 from ganvas.networks.layout import to_map, to_vectors
 from ganvas.networks.norms import DiscriminatorNorm, initialise_dcgan, normalised
 from ganvas.networks.sizes import Size, doublings, halvings
@@ -15,7 +16,7 @@ from ganvas.networks.sizes import Size, doublings, halvings
 STAGES_OF_D = 3
 
 
-class Dcgan5Generator(nn.Module):
+class Dcgan5Generator(Generator):
     """Dense to 4x4 (512 wide), then doublings that halve the width, cropped to exactly the wanted size.
 
     z: [N, z_dim], labels: [N] or None -> [N, channels, H, W] in [-1, 1]. `width` is D's first width; G starts at
@@ -43,7 +44,7 @@ class Dcgan5Generator(nn.Module):
         self.stages.append(nn.ConvTranspose2d(widths[-1], channels, 5, stride=2, padding=2, output_padding=1))
         initialise_dcgan(self)
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, z: Tensor, labels: Tensor | None = None, random: Chance | None = None) -> Tensor:
         x = self.start(to_map(self.dense(self.input(z, labels)), self.sizes[0]))  # [N, 8 * width, 4, 4]
         for stage, (height, width) in zip(self.stages, self.sizes[1:], strict=True):
             x = stage(x)[:, :, :height, :width]
@@ -51,7 +52,7 @@ class Dcgan5Generator(nn.Module):
         return pictures
 
 
-class Dcgan5Discriminator(nn.Module):
+class Dcgan5Discriminator(Discriminator):
     """5x5 convolutions of stride 2 with 64, 128, 256 channels and a dense logit: [N, C, H, W] -> [N]."""
 
     def __init__(
@@ -77,7 +78,7 @@ class Dcgan5Discriminator(nn.Module):
         self.projection = Projection(classes, size)
         initialise_dcgan(self)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+    def details(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         features = to_vectors(self.features(images))  # [N, H / 8 * W / 8 * 256]
-        logits: Tensor = self.logit(features)[:, 0] + self.projection(features, labels)
-        return logits
+        logits = self.logit(features)[:, 0] + self.projection(features, labels)
+        return {"logits": logits, "features": features}

@@ -13,6 +13,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ganvas.networks.conditioning import LabelledNoise, Projection
+from ganvas.networks.contract import Chance, Discriminator, Generator
 from ganvas.networks.layout import to_map, to_vectors
 from ganvas.networks.norms import initialise_dcgan
 from ganvas.networks.sizes import Size, doublings, halvings
@@ -21,7 +22,7 @@ START = 8  # 28 -> 7, 32 -> 8, 64 -> 8: the fewest stages
 LAST = 128
 
 
-class FastGenerator(nn.Module):
+class FastGenerator(Generator):
     """z: [N, z_dim], labels: [N] or None -> [N, channels, H, W] in [-1, 1]."""
 
     def __init__(self, resolution: Size, channels: int, z_dim: int = 32, width: int = 32, classes: int = 0) -> None:
@@ -45,7 +46,7 @@ class FastGenerator(nn.Module):
         self.stages.append(nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1))
         initialise_dcgan(self)
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, z: Tensor, labels: Tensor | None = None, random: Chance | None = None) -> Tensor:
         x = self.start(to_map(self.dense(self.input(z, labels)), self.sizes[0]))
         for stage, (height, width) in zip(self.stages, self.sizes[1:], strict=True):
             x = stage(x)[:, :, :height, :width]
@@ -53,7 +54,7 @@ class FastGenerator(nn.Module):
         return pictures
 
 
-class FastDiscriminator(nn.Module):
+class FastDiscriminator(Discriminator):
     """images: [N, C, H, W], labels: [N] or None -> logits [N]."""
 
     def __init__(self, resolution: Size, channels: int, width: int = 32, classes: int = 0) -> None:
@@ -72,7 +73,7 @@ class FastDiscriminator(nn.Module):
         self.projection = Projection(classes, LAST)
         initialise_dcgan(self)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+    def details(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         features = self.features(to_vectors(self.convolutions(images)))  # [N, 128]
-        logits: Tensor = self.logit(features)[:, 0] + self.projection(features, labels)
-        return logits
+        logits = self.logit(features)[:, 0] + self.projection(features, labels)
+        return {"logits": logits, "features": features}

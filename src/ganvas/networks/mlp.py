@@ -7,10 +7,11 @@ import math
 from torch import Tensor, nn
 
 from ganvas.networks.conditioning import LabelledNoise, Projection
+from ganvas.networks.contract import Chance, Discriminator, Generator
 from ganvas.networks.sizes import Size
 
 
-class MlpGenerator(nn.Module):
+class MlpGenerator(Generator):
     """z -> 256 -> 512 -> 1024 -> pixels, LeakyReLU 0.2 between, tanh at the end.
 
     z: [N, z_dim], labels: [N] or None -> [N, channels, H, W] in [-1, 1].
@@ -32,12 +33,12 @@ class MlpGenerator(nn.Module):
             nn.Tanh(),
         )
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, z: Tensor, labels: Tensor | None = None, random: Chance | None = None) -> Tensor:
         pixels: Tensor = self.layers(self.input(z, labels))  # [N, C * H * W]
         return pixels.view(-1, *self.shape)
 
 
-class MlpDiscriminator(nn.Module):
+class MlpDiscriminator(Discriminator):
     """Pixels -> 512 -> 256 -> one logit. images: [N, C, H, W], labels: [N] or None -> [N]."""
 
     def __init__(self, resolution: Size, channels: int, width: int = 256, classes: int = 0) -> None:
@@ -52,7 +53,7 @@ class MlpDiscriminator(nn.Module):
         self.logit = nn.Linear(width, 1)
         self.projection = Projection(classes, width)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+    def details(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         features = self.features(images)  # [N, width]
-        logits: Tensor = self.logit(features)[:, 0] + self.projection(features, labels)
-        return logits
+        logits = self.logit(features)[:, 0] + self.projection(features, labels)
+        return {"logits": logits, "features": features}

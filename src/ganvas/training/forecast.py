@@ -4,33 +4,49 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
 
+import ganvas.training.loop  # noqa: F401 -- what a run loads counts in its memory
 from ganvas.data.sources import open_source
 from ganvas.data.store import plan_store
-from ganvas.devices import device_words, pick_device
+from ganvas.devices import device_words, keep_freed_memory, pick_device
+from ganvas.evaluation.feature_net import FeatureNet
+from ganvas.evaluation.feature_training import set_input_range, train_contrastive
+from ganvas.evaluation.features import PROJECTION, VERSION, Features, Passport
 from ganvas.games.engine import Engine
 from ganvas.games.noise import Draws, Rows
+from ganvas.images import Integers
 from ganvas.training.facts import count_parameters
+from ganvas.training.looked_through import unlearned
+from ganvas.training.measurement import inspection_interval
+from ganvas.training.monitor import FEWEST_REALS, SAMPLES, Monitor
 from ganvas.training.plan import DataFacts, Plan, make_plan, source_options, store_options
+from ganvas.training.score import samples_of_score
 from ganvas.training.state import TrainState
+from ganvas.training.watch import SCORES_AT
 
-WARM_UP, MEASURED = 2, 5
+WARM_UP, MEASURED = 3, 9
+SCORED = 256
 
 
 def forecast(source: str | Path, *, recipe: str | None = None, **settings: Any) -> str:
     """The lines of `train --dry-run`. Nothing is written; raises GanvasError where `train` would refuse."""
     device = pick_device(str(settings.get("device", "auto")))
+    if device.type == "cpu":
+        keep_freed_memory()  # as a run does
     if settings.get("threads"):
         torch.set_num_threads(int(settings["threads"]))
     opened = open_source(source, options=source_options(settings))
     data = plan_store(opened, store_options(settings, device))
     plan = make_plan(DataFacts.of_plan(data, opened), opened.name, recipe, settings, device)
-    state = TrainState.create(plan.settings, plan.config, Engine(device))
-    rate, peak_mb = trial(state, plan)
+    state = TrainState.create(plan.settings, plan.config, Engine(device), features=unlearned(plan.config))
+    rehearsal = rehearse(state, plan)
     s = plan.settings
     g, d = count_parameters(state.game.G), count_parameters(state.game.D)
     rows = {
@@ -43,9 +59,9 @@ def forecast(source: str | Path, *, recipe: str | None = None, **settings: Any) 
         "recipe": f"{plan.recipe.name} ({plan.why})",
         "networks": f"{s.network}: {g:,} parameters in G, {d:,} in D",
         "device": device_words(device),
-        "speed": f"about {rate:,.0f} images/s, from {MEASURED} trial steps of batch {s.batch}",
-        "memory": f"about {peak_mb:,.0f} MB at the peak of a step",
-        "time": time_words(plan, rate),
+        "speed": f"about {rehearsal.images_per_s:,.0f} images/s, from {MEASURED} trial steps of batch {s.batch}",
+        "memory": f"about {rehearsal.peak_mb:,.0f} MB at the peak",
+        "time": time_words(plan, rehearsal, data.train_count),
         "settings": " ".join(
             f"--{k.replace('_', '-')} {v}" for k, v in s.model_dump(mode="json", exclude_none=True).items()
         ),
@@ -54,10 +70,28 @@ def forecast(source: str | Path, *, recipe: str | None = None, **settings: Any) 
     return "\n".join(f"{key:<{width}}  {value}" for key, value in rows.items())
 
 
-def trial(state: TrainState, plan: Plan) -> tuple[float, float]:
-    """Images per second and peak memory in MB of a few real steps on random pictures."""
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a run costs, from a little of everything that it will do."""
+
+    images_per_s: float  # of the steps alone
+    look_s: float  # an inspection
+    sample_s: float  # a sample of a score: drawn, and looked at by the judge
+    peak_mb: float
+
+    def seconds(self, images: int, plan: Plan, train_count: int) -> float:
+        """For training on so many images, with all that is watched on the way."""
+        s = plan.settings
+        looks = images // inspection_interval(s.images, s.batch * s.n_critic)
+        scores = images // s.judge_every if s.judge_every else len(SCORES_AT)
+        return images / self.images_per_s + looks * self.look_s + scores * samples_of_score(train_count) * self.sample_s
+
+
+def rehearse(state: TrainState, plan: Plan) -> Rehearsal:
+    """Some real steps on random pictures, an inspection, a judge that learns for a moment, and a small score."""
     s, c, device = plan.settings, plan.config, plan.device
     shape = (s.batch, c.channels, *c.resolution)
+    integers = np.random.default_rng(0).integers(0, 256, (s.batch, c.channels, *c.resolution), np.uint8)
     times = []
     for step in range(WARM_UP + MEASURED):
         random = Draws(device, (s.seed, step), Rows(s.batch))
@@ -68,11 +102,48 @@ def trial(state: TrainState, plan: Plan) -> tuple[float, float]:
             reals.append((real, labels))
         began = time.monotonic()
         state.game.step(reals, random, 0.0)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        state.average(s.batch * s.n_critic)
+        _finish(device)
         times.append(time.monotonic() - began)
     seconds = sorted(times[WARM_UP:])[MEASURED // 2]
-    return s.batch * s.n_critic / seconds, peak_memory_mb(device)
+
+    judge = _unlearned_judge(plan, integers)
+    real, labels = reals[0]
+    look_s = 0.0
+    if len(real) >= FEWEST_REALS:
+        monitor = Monitor(real, labels, seed=s.seed, batch=s.micro_batch or SAMPLES)
+        look_s = _timed(lambda: monitor.inspect(state), device)
+
+    def small_score() -> None:
+        pictures = state.model().sample(range(SCORED), batch=256)
+        judge.extract(cast(Integers, np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))))
+
+    sample_s = _timed(small_score, device) / SCORED
+    return Rehearsal(s.batch * s.n_critic / seconds, look_s, sample_s, peak_memory_mb(device))
+
+
+def _unlearned_judge(plan: Plan, images: Integers) -> Features:
+    """The network that pictures are compared in, after a few batches: what it holds in memory, and its speed."""
+    c, generator = plan.config, torch.Generator().manual_seed(0)
+    net = FeatureNet(c.channels, *c.resolution, PROJECTION, generator)
+    set_input_range(net, images)
+    net.to(plan.device)
+    train_contrastive(net, images, 2 * len(images), generator, None)
+    return Features(net, Passport(VERSION, "self-supervised", "", 0, None, "", PROJECTION, ""))
+
+
+def _timed(work: Callable[[], Any], device: torch.device) -> float:
+    """Seconds of the second time: the first one warms up."""
+    work()
+    began = time.monotonic()
+    work()
+    _finish(device)
+    return time.monotonic() - began
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def peak_memory_mb(device: torch.device) -> float:
@@ -87,10 +158,13 @@ def peak_memory_mb(device: torch.device) -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
 
 
-def time_words(plan: Plan, rate: float) -> str:
+def time_words(plan: Plan, rehearsal: Rehearsal, train_count: int) -> str:
     """How long, or how many images, the run would be."""
     s = plan.settings
     if s.images:
-        return f"about {s.images / rate / 60:,.1f} minutes for {s.images:,} images, and up to a minute for the verdict"
+        seconds = rehearsal.seconds(s.images, plan, train_count)
+        words = f"{seconds:,.0f} s" if seconds < 120 else f"{seconds / 60:,.1f} minutes"
+        return f"about {words} of training for {s.images:,} images, and up to a minute for judge and verdict"
     assert s.minutes is not None, "a plan has minutes or images"
-    return f"{s.minutes:g} minutes in all: about {0.85 * 60 * s.minutes * rate:,.0f} images"
+    training_s, per_million = 0.85 * 60 * s.minutes, rehearsal.seconds(1_000_000, plan, train_count)
+    return f"{s.minutes:g} minutes in all: about {training_s / per_million * 1e6:,.0f} images"

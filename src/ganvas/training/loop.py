@@ -16,6 +16,7 @@ from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features
 from ganvas.games.engine import open_engine
 from ganvas.model import Model, load
+from ganvas.training import looked_through
 from ganvas.training.checkpoint import (
     Checkpoint,
     load_best_checkpoint,
@@ -24,7 +25,7 @@ from ganvas.training.checkpoint import (
     sweep,
 )
 from ganvas.training.facts import first_facts, introduce
-from ganvas.training.finish import finish, learn_judge
+from ganvas.training.finish import finish, judge_effort, learn_judge
 from ganvas.training.journal import Journal, read_stats
 from ganvas.training.play import play
 from ganvas.training.run_folder import RunFolder, choose_run_folder, forget_if_empty
@@ -114,7 +115,8 @@ def train(
         if plan.settings.deterministic:
             be_deterministic()
         problems: list[str] = []
-        state = TrainState.create(plan.settings, plan.config, engine, problems.append)
+        features = looked_through.learned(plan.config, data, engine, judge_effort(plan.settings.minutes))
+        state = TrainState.create(plan.settings, plan.config, engine, problems.append, features)
         facts = first_facts(plan, data, state)
         if alone:
             for swept in (folder.path, folder.samples, folder.checkpoints):

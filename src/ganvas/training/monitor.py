@@ -103,7 +103,8 @@ class Monitor:
         for start in range(0, len(x), self.batch):
             part = slice(start, start + self.batch)
             found.append(network(x[part], None if labels is None else labels[part]).float())
-        return torch.cat(found)
+        answers = torch.cat(found)
+        return answers.mean(dim=1) if answers.dim() == 2 else answers  # of K judgements on a picture the mean
 
     def _variety(self, averaged: Tensor, raw: Tensor) -> dict[str, float]:
         """How diverse the samples are, and how far from the reals."""

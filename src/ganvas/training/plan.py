@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ganvas.data.options import SourceOptions
 from ganvas.data.store import Store, StoreOptions, StorePlan
 from ganvas.errors import GanvasError, UsageError
 from ganvas.model import ModelConfig
-from ganvas.networks.table import check_size
+from ganvas.networks.table import NETWORKS, check_size
 from ganvas.recipes import Recipe, choose_recipe, find_recipe
 from ganvas.settings import DataSettings, TrainSettings, build_data_settings, build_settings
 from ganvas.training.budget import DEFAULT_MINUTES
@@ -41,7 +41,7 @@ FREE_ON_RESUME = {
     "micro_batch",
 }
 # Of another shape the weights of a checkpoint do not fit.
-FIXED_ON_RESUME = {"network", "resolution", "channels", "labels", "z_dim", "width", "d_norm", "optimizer"}
+FIXED_ON_RESUME = {"network", "resolution", "channels", "labels", "z_dim", "width", "max_width", "d_norm", "optimizer"}
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,15 @@ def make_plan(
     resolved = {"resolution": size, "channels": data.channels, "labels": bool(data.class_names)}
     settings = build_settings({**recipe.cells, **cells, **resolved})
     check_size(settings.network, size)
+    if NETWORKS[settings.network].labels == "unused" and data.class_names:
+        data = replace(data, class_names=(), class_shares=())
+        settings = settings.model_copy(update={"labels": False})
+        why += f"; the labels are not used, {settings.network} does without"
+    if NETWORKS[settings.network].labels == "needed" and len(data.class_names) < 2:
+        raise UsageError(
+            f"the network '{settings.network}' needs pictures of two classes or more, and {source_name} has no labels "
+            "(or they are switched off): give class folders or --labels-file, or use another --recipe"
+        )
     config = ModelConfig(
         network=settings.network,
         resolution=size,
@@ -126,6 +135,7 @@ def make_plan(
         bits=data.bits,
         z_dim=settings.z_dim,
         width=settings.width,
+        max_width=settings.max_width,
         class_names=data.class_names,
         class_shares=data.class_shares,
         recipe=recipe.name,

@@ -20,6 +20,11 @@ REFERENCE = 10_000
 SEED = 2_000_000  # of the first sample, apart from those of the verdict
 
 
+def samples_of_score(train_count: int) -> int:
+    """How many pictures one score is taken from."""
+    return min(SAMPLES, max(64, train_count))
+
+
 class Scorer:
     """Fréchet distances of one run's moments, always from the same seeds against the same training pictures.
 
@@ -28,7 +33,7 @@ class Scorer:
 
     def __init__(self, store: Store, features: Features) -> None:
         self.features = features
-        self.samples = min(SAMPLES, max(64, store.train_count))
+        self.samples = samples_of_score(store.train_count)
         self._reference: Tensor = features.extract(store.train.images, rows=spread(store.train_count, REFERENCE))
 
     @torch.no_grad()

@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ganvas.settings import SIGN_MEANS_REAL
 from ganvas.training.measurement import Measurement
 
 REMEMBERED = 24  # inspections
@@ -39,7 +40,6 @@ MANY_COPIES = 0.3  # of the samples, by the cheap measure
 COPY_SHARES = ("nearest_copy_share", "real_copy_share")
 SWING, SWINGS, SWING_LEAST = 2.5, 4, 0.1  # factor, turns, and the least size of a value whose swings count
 SWINGING = 16  # inspections in which the turns must be
-SIGN_MEANS_REAL = ("minimax", "non_saturating", "hinge")  # objectives whose D says real by a logit above 0
 
 Numbers = Mapping[str, float]
 

@@ -17,6 +17,7 @@ from ganvas.errors import GanvasError
 from ganvas.games.engine import Engine
 from ganvas.games.generation import GenerationGame
 from ganvas.model import Model, ModelConfig
+from ganvas.networks.contract import Generator
 from ganvas.networks.table import build_discriminator, build_generator
 from ganvas.settings import TrainSettings
 from ganvas.training.checkpoint import (
@@ -34,7 +35,7 @@ class TrainState:
     """One game, its averaged generator, and how far it has come."""
 
     game: GenerationGame
-    G_ema: nn.Module
+    G_ema: Generator
     config: ModelConfig
     step: int = 0
     images: int = 0  # real images shown to D
@@ -46,25 +47,29 @@ class TrainState:
         config: ModelConfig,
         where: Engine | torch.device,
         on_problem: Callable[[str], None] = print,
+        features: nn.Module | None = None,
     ) -> TrainState:
         """Fresh networks from the seed. `config` says what G draws; on_problem is told what had to be changed.
 
-        where: one of several processes, or just a device.
+        where: one of several processes, or just a device. features: what D looks through, for a family that does.
         """
         engine = where if isinstance(where, Engine) else Engine(where)
         size = {
             "resolution": config.resolution,
             "channels": config.channels,
             "width": config.width,
+            "max_width": config.max_width,
             "classes": config.classes,
         }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             G = build_generator(config.network, z_dim=config.z_dim, **size)  # type: ignore[arg-type]
-            D = build_discriminator(config.network, norm=settings.d_norm, **size)  # type: ignore[arg-type]
-        G, D = (network.to(engine.device, memory_format=torch.channels_last) for network in (G, D))  # type: ignore[call-overload]
+            D = build_discriminator(config.network, norm=settings.d_norm, features=features, **size)  # type: ignore[arg-type]
+        for network in (G, D):
+            network.to(engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         G_ema = copy.deepcopy(G).requires_grad_(False).eval()
-        G, D = engine.prepare(G), engine.prepare(D)
+        engine.prepare(G)
+        engine.prepare(D)
         return cls(GenerationGame(G, D, settings, engine, on_problem), G_ema, config)
 
     def average(self, batch_images: int) -> None:
@@ -73,6 +78,7 @@ class TrainState:
         self.images += batch_images
         beta = ema_beta(self.images, batch_images, self.game.settings.ema_half_life)
         ema_update(self.G_ema, self.game.G, beta)
+        self.G_ema.grow(self.game.progress)
 
     def is_finite(self) -> bool:
         """Whether every number of G, D and the average is one, and the scaler of fp16 can still scale."""
@@ -96,6 +102,7 @@ class TrainState:
             **network_tensors("G_ema", self.G_ema),
             **optimizer_tensors("g_optimizer", game.g_optimizer),
             **optimizer_tensors("d_optimizer", game.d_optimizer),
+            **{f"means.{name}": mean for name, mean in game.regularisers.means.items()},
         }
         own = {
             "step": self.step,
@@ -105,6 +112,7 @@ class TrainState:
             "g_lr_scale": game.g_lr_scale,
             "d_lr_scale": game.d_lr_scale,
             "scaler": game.scaler.state_dict(),
+            "augmenter": game.augmenter.state(),
         }
         return Checkpoint({k: v.cpu() for k, v in tensors.items()}, {**own, **counters})
 
@@ -127,5 +135,8 @@ class TrainState:
         game.micro_batch = int(counters.get("micro_batch", game.micro_batch))
         game.g_lr_scale = float(counters.get("g_lr_scale", 1.0))
         game.d_lr_scale = float(counters.get("d_lr_scale", 1.0))
+        game.augmenter.restore(counters.get("augmenter", {}))
+        for name, mean in game.regularisers.means.items():
+            mean.copy_(tensors[f"means.{name}"])
         if counters.get("scaler"):
             game.scaler.load_state_dict(counters["scaler"])
