@@ -12,10 +12,12 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.model import Model, ModelConfig, fold_batch_norm
 from ganvas.networks.table import NETWORKS, build_generator
 
+CLASSES = {name: {"unused": 0, "needed": 3, "optional": 3}[family.labels] for name, family in NETWORKS.items()}
+
 
 def make_model(network="dcgan", classes=0, bits=8, shares=()):
     torch.manual_seed(0)
-    shape = {"resolution": (16, 16), "channels": 3, "z_dim": 8, "width": 8}
+    shape = {"resolution": (16, 16), "channels": 3, "z_dim": 16, "width": 8}
     G = build_generator(network, **shape, classes=classes)
     for norm in (m for m in G.modules() if isinstance(m, nn.BatchNorm2d)):
         nn.init.uniform_(norm.running_mean, -0.5, 0.5)
@@ -27,12 +29,13 @@ def make_model(network="dcgan", classes=0, bits=8, shares=()):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_seeds_picture_is_the_same_at_any_batch_size_within_one_grey_level(network):
-    model = make_model(network, classes=3)
+    model = make_model(network, classes=CLASSES[network])
     together = model.sample(range(10), batch=10)
     alone = model.sample(range(10), batch=1)
     assert np.abs(together.astype(int) - alone.astype(int)).max() <= 1
     assert np.abs(model.sample([7])[0].astype(int) - together[7].astype(int)).max() <= 1
-    assert not np.array_equal(together[0], together[1])
+    drawn = model.draw(model.noise([0, 1]), torch.zeros(2, dtype=torch.int64) if CLASSES[network] else None)
+    assert not torch.equal(drawn[0], drawn[1])
 
 
 def test_pictures_are_integers_with_channels_last():
@@ -42,10 +45,10 @@ def test_pictures_are_integers_with_channels_last():
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_folding_batch_norm_changes_nothing_but_speed(network):
-    G = make_model(network).G
-    z = torch.randn(4, 8)
+    G = make_model(network, CLASSES[network]).G
+    z, labels = torch.randn(4, 16), torch.arange(4) % 3 if CLASSES[network] else None
     folded = fold_batch_norm(G)
-    torch.testing.assert_close(folded(z), G(z), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(folded(z, labels), G(z, labels), rtol=1e-4, atol=1e-5)
     if network.startswith("dcgan"):
         count = [sum(isinstance(m, nn.BatchNorm2d) for m in n.modules()) for n in (G, folded)]
         assert count[1] < count[0]
@@ -83,7 +86,7 @@ def test_bad_seeds_are_refused():
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_saved_model_comes_back_and_holds_no_pickle(network, tmp_path):
-    model = make_model(network, classes=2)
+    model = make_model(network, classes=CLASSES[network])
     model.save(tmp_path / "m")
     assert sorted(p.name for p in (tmp_path / "m").iterdir()) == ["config.json", "model.safetensors"]
     back = ganvas.load(tmp_path / "m")

@@ -284,6 +284,10 @@ class TrainSettings(DataSettings):
         10_000, ge=1, le=10**9, description="images until an old weight counts half in the average"
     )
 
+    standing_batches: int = Field(
+        0, ge=0, le=100_000, description="batches that the average's BatchNorm is measured on at the end (BigGAN)"
+    )
+
     # beginning from another run
     init_from: str | None = Field(None, description="run or model folder whose weights to begin with")
     freeze_d: int = Field(0, ge=0, le=1000, description="first layers of D that stand still (FreezeD)")

@@ -33,7 +33,7 @@ def test_reals_between_zero_and_one_are_noticed():
 def test_pictures_out_of_range_are_noticed():
     found = check_first_batch(Logits(), pictures(0, 255), pictures(-3, 3), None)
     assert "real pictures reach" in found[0]
-    assert "tanh" in found[1]
+    assert "meant is about -1 to 1" in found[1]
 
 
 def test_a_sigmoid_at_the_end_of_d_is_noticed():

@@ -17,6 +17,7 @@ from PIL import Image
 import ganvas
 from ganvas.errors import GanvasError, UsageError
 from ganvas.games.generation import GenerationGame
+from ganvas.networks.table import NETWORKS
 from ganvas.recipes import RECIPES
 from ganvas.training.checkpoint import list_checkpoints, load_newest_checkpoint
 from ganvas.training.journal import Journal, read_stats
@@ -211,10 +212,27 @@ def test_no_labels_makes_an_unconditional_model(bars_npz, tmp_path):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_every_recipe_trains_on_colour_without_labels_and_without_a_warning(recipe, bars_folder, tmp_path):
-    run = ganvas.train(bars_folder, out=tmp_path / "run", recipe=recipe, images=80, **TINY)
+def test_every_recipe_trains_on_colour_without_a_warning(recipe, bars_folder, bars_npz, tmp_path):
+    family = NETWORKS[RECIPES[recipe].cells["network"]]
+    tiny = {**TINY, "z_dim": 16, **({"max_width": 16} if family.capped else {})}
+    if family.smallest > 12:
+        tiny["resolution"] = 16
+    labelled = family.labels == "needed"
+    run = ganvas.train(bars_npz if labelled else bars_folder, out=tmp_path / "run", recipe=recipe, images=80, **tiny)
     assert [e["message"] for e in run.stats if e["event"] == "warning"] == []
-    assert run.model.sample([0]).shape == (1, 12, 12, 3)
+    side = 12 if family.smallest <= 12 else 16
+    assert run.model.sample([0]).shape == (1, side, side, 1 if labelled else 3)
+
+
+def test_a_network_that_needs_labels_says_so_and_one_that_has_no_use_for_them_goes_without(
+    bars_folder, bars_npz, tmp_path
+):
+    with pytest.raises(UsageError, match="'acgan' needs pictures of two classes or more, and .*bars has no labels"):
+        ganvas.train(bars_folder, out=tmp_path / "a", recipe="acgan", images=16, **TINY)
+    tiny = {**TINY, "z_dim": 16, "max_width": 16}
+    run = ganvas.train(bars_npz, out=tmp_path / "b", recipe="infogan", images=16, **tiny)
+    assert run.model.config.classes == 0
+    assert "the labels are not used" in json.loads((run.path / "run.json").read_text())["why"]
 
 
 def test_minutes_are_the_wall_time_of_the_whole_command(bars_npz, tmp_path):

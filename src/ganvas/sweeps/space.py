@@ -19,7 +19,10 @@ from ganvas.settings import TrainSettings, build_settings
 SEARCHABLE = (
     *("batch", "augment", "mirror", "precision", "network", "z_dim", "width", "d_norm", "objective", "turns"),
     *("n_critic", "r1_gamma", "r2_gamma", "gp_weight", "penalty_every", "clip", "optimizer", "g_lr", "d_lr"),
-    *("beta1", "beta2", "lr_decay_from", "lr_final", "ema_half_life"),
+    *("beta1", "beta2", "lr_decay_from", "lr_final", "burn_in", "gamma_final", "beta2_final", "ema_half_life"),
+    *("max_width", "ada", "ada_p", "ada_target", "ada_images", "apa", "top_k", "dragan_weight", "lecam_weight"),
+    *("consistency_weight", "feature_matching_weight", "orthogonal_weight", "path_length_weight"),
+    *("class_weight", "info_weight", "reconstruct_weight"),
 )
 
 Value = bool | int | float | str

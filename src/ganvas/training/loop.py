@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ganvas.devices import be_deterministic, keep_freed_memory
 from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features
 from ganvas.games.engine import open_engine
 from ganvas.model import Model, load
+from ganvas.networks.biggan import standing_statistics
+from ganvas.settings import TrainSettings
 from ganvas.training import looked_through
 from ganvas.training.checkpoint import (
     Checkpoint,
@@ -217,7 +220,7 @@ def write_results(session: Session) -> None:
     finish(
         session.folder,
         session.store,
-        best_model(session),
+        with_standing_statistics(best_model(session), session.plan.settings),
         session.plan.settings,
         session.judge,
         session.facts,
@@ -227,6 +230,23 @@ def write_results(session: Session) -> None:
     if session.trackers is not None:
         session.trackers.picture("samples", session.folder.samples / "final.png", state.images)
         session.trackers.finish(session.ended)
+
+
+STANDING_SEED = 3_000_000  # the first, apart from those of scores and verdicts
+
+
+def with_standing_statistics(model: Model, settings: TrainSettings) -> Model:
+    """The model with BatchNorm statistics of its own weights, where the settings ask for some batches of them."""
+    if not settings.standing_batches:
+        return model
+
+    def draw(number: int) -> tuple[Tensor, Tensor | None]:
+        seeds = range(STANDING_SEED + number * settings.batch, STANDING_SEED + (number + 1) * settings.batch)
+        labels = model.labels_for(seeds)
+        return model.noise(seeds), None if labels is None else torch.from_numpy(labels).to(model.device)
+
+    standing_statistics(model.G, draw, settings.standing_batches)
+    return Model(model.G, model.config, model.device)
 
 
 def best_model(session: Session) -> Model:
