@@ -279,9 +279,10 @@ def recipes(
     elif name is None:
         print_table([(r.name, r.summary) for r in chosen])
     else:
-        r = chosen[0]
-        print_table([("recipe", r.name), ("what", r.summary), ("paper", r.paper), ("when", r.when)])
-        print_table([(f"--{key.replace('_', '-')}", str(value)) for key, value in r.cells.items()])
+        from ganvas.recipe_card import recipe_card
+
+        print_table(recipe_card(chosen[0]))
+        print_table([(f"--{key.replace('_', '-')}", str(value)) for key, value in chosen[0].cells.items()])
     return 0
 
 

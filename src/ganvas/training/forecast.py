@@ -23,7 +23,7 @@ from ganvas.games.engine import Engine
 from ganvas.games.noise import Draws, Rows
 from ganvas.images import Integers
 from ganvas.training.facts import count_parameters
-from ganvas.training.looked_through import unlearned
+from ganvas.training.looked_through import unlearned_maps
 from ganvas.training.measurement import inspection_interval
 from ganvas.training.monitor import FEWEST_REALS, SAMPLES, Monitor
 from ganvas.training.plan import DataFacts, Plan, make_plan, source_options, store_options
@@ -45,7 +45,8 @@ def forecast(source: str | Path, *, recipe: str | None = None, **settings: Any) 
     opened = open_source(source, options=source_options(settings))
     data = plan_store(opened, store_options(settings, device))
     plan = make_plan(DataFacts.of_plan(data, opened), opened.name, recipe, settings, device)
-    state = TrainState.create(plan.settings, plan.config, Engine(device), features=unlearned(plan.config))
+    features = unlearned_maps(plan.config.network, plan.config.channels, plan.config.resolution)
+    state = TrainState.create(plan.settings, plan.config, Engine(device), features=features)
     rehearsal = rehearse(state, plan)
     s = plan.settings
     g, d = count_parameters(state.game.G), count_parameters(state.game.D)

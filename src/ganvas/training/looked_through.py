@@ -11,6 +11,7 @@ from ganvas.evaluation.features import learn_features
 from ganvas.games.engine import Engine
 from ganvas.model import ModelConfig
 from ganvas.networks.projected import SequentialMaps
+from ganvas.networks.sizes import Size
 from ganvas.networks.table import NETWORKS
 
 
@@ -22,9 +23,8 @@ def learned(config: ModelConfig, store: Store, engine: Engine, effort: float = 1
     return SequentialMaps.of_feature_net(learn_features(store, effort=effort).net)
 
 
-def unlearned(config: ModelConfig) -> nn.Module | None:
-    """The same before it has learned anything: for a trial, or for weights that come from a checkpoint."""
-    if not NETWORKS[config.network].looks_through:
+def unlearned_maps(network: str, channels: int, resolution: Size) -> nn.Module | None:
+    """The same before it has learned anything: to try or to count what it costs."""
+    if not NETWORKS[network].looks_through:
         return None
-    generator = torch.Generator().manual_seed(0)
-    return SequentialMaps.of_feature_net(FeatureNet(config.channels, *config.resolution, 1, generator))
+    return SequentialMaps.of_feature_net(FeatureNet(channels, *resolution, 1, torch.Generator().manual_seed(0)))
