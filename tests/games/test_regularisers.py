@@ -157,3 +157,9 @@ def test_settings_that_only_a_burn_in_reaches_ask_for_one():
         build_settings({"gamma_final": 0.1})
     with pytest.raises(UsageError, match="give one of them"):
         build_settings({"burn_in": 0.1, "lr_decay_from": 0.5})
+
+
+def test_simultaneous_turns_need_one_logit_per_picture():
+    state = make_state("fastgan", d_norm="spectral", turns="simultaneous")
+    with pytest.raises(UsageError, match="needs one logit per picture, and the D of 'fastgan' gives 25"):
+        play(state)

@@ -14,18 +14,18 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from ganvas.errors import UsageError
 from ganvas.games.apa import pseudo_reals
 from ganvas.games.augmenter import Augmenter
 from ganvas.games.compiling import maybe_compiled
 from ganvas.games.engine import Engine
+from ganvas.games.gradient_penalties import PENALTIES, gradient_penalties
 from ganvas.games.noise import Draws
 from ganvas.games.optimizers import make_optimizer, set_rates
 from ganvas.games.regularisers import Regularisers, Turn
-from ganvas.games.schedules import cosine
 from ganvas.networks.contract import Discriminator, Generator
 from ganvas.objectives.adversarial import OBJECTIVES
-from ganvas.objectives.dragan import dragan_penalty, perturbed
-from ganvas.objectives.penalties import clip_weights, gradient_penalty, interpolate, r1_penalty, r2_penalty
+from ganvas.objectives.penalties import clip_weights
 from ganvas.objectives.top_k import top_k_share, top_k_weights
 from ganvas.settings import SIGN_MEANS_REAL, TrainSettings
 
@@ -275,6 +275,11 @@ class GenerationGame:
         real_logits = self.judge(real, labels, own, exact=due)  # [N]
         fake_logits = self.judge(leaf, labels, own, exact=due)  # [N]
         loss = self.objective.d_loss(real_logits, fake_logits).mean()
+        if fake_logits.dim() != 1:
+            raise UsageError(
+                f"--turns simultaneous needs one logit per picture, and the D of '{settings.network}' gives "
+                f"{fake_logits.shape[1]}: give --turns alternating"
+            )
         g_loss, ratio = self._ratio_of_gradients(real_logits, fake_logits)
         stats = {"d_loss": loss.detach(), "g_loss": g_loss, **self._logit_stats(real_logits, fake_logits)}
 
@@ -368,38 +373,20 @@ class GenerationGame:
         settings = self.settings
         due = self.d_turns % settings.penalty_every == 0
         self.d_turns += 1
-        weights = (settings.r1_gamma, settings.r2_gamma, settings.gp_weight, settings.dragan_weight)
-        return bool(due and any(weights))
+        return due and any(getattr(settings, weight) for weight in PENALTIES)
 
     def _penalties(
-        self,
-        real: Tensor,
-        real_logits: Tensor,
-        fake: Tensor,
-        fake_logits: Tensor,
-        labels: Tensor | None,
-        random: Draws,
+        self, real: Tensor, real_logits: Tensor, fake: Tensor, fake_logits: Tensor, labels: Tensor | None, random: Draws
     ) -> tuple[Tensor, Stats]:
         """What is added to D's loss, times the interval, so that a lazy penalty weighs the same over time."""
-        settings = self.settings
-        total, stats = real_logits.new_zeros(()), Stats()
-        left = cosine(1.0, settings.gamma_final, self.progress, settings.burn_in) if settings.burn_in else 1.0
-        if settings.r1_gamma:
-            r1 = r1_penalty(real, real_logits).mean()
-            total, stats["r1"] = total + left * settings.r1_gamma / 2 * r1, r1.detach()
-        if settings.r2_gamma:
-            r2 = r2_penalty(fake, fake_logits).mean()
-            total, stats["r2"] = total + left * settings.r2_gamma / 2 * r2, r2.detach()
-        if settings.gp_weight:
-            weights = random.uniform(len(real))
-            between = interpolate(real, fake, weights)
-            gp = gradient_penalty(between, self.judge(between, labels, random, exact=True)).mean()
-            total, stats["gp"] = total + settings.gp_weight * gp, gp.detach()
-        if settings.dragan_weight:
-            around = perturbed(real, random.normal(len(real), *real.shape[1:]))
-            dragan = dragan_penalty(around, self.judge(around, labels, random, exact=True)).mean()
-            total, stats["dragan"] = total + settings.dragan_weight * dragan, dragan.detach()
-        return settings.penalty_every * total, stats
+
+        def judged(images: Tensor) -> Tensor:
+            return self.judge(images, labels, random, exact=True)
+
+        total, stats = gradient_penalties(
+            self.settings, self.progress, (real, real_logits), (fake, fake_logits), judged, random
+        )
+        return self.settings.penalty_every * total, stats
 
     def _ratio_of_gradients(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensor]:
         """G's loss, and per picture (dg_loss/dlogit) / (dd_loss/dlogit): scalar, [N]."""
