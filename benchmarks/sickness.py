@@ -9,7 +9,8 @@ again. `judge` lets the diagnostician read the series and prints what was said, 
 looking at seed 0 alone, so only the other seeds check them. Convolutional recipes run at width 32, to fit all of it
 into an hour on one core. Inspections come every 1 600 images, oftener than in a real run (`inspection_interval`), so
 that there are some twenty; with five D turns per G turn that is every five steps of G. The healthy run of wgan, which
-stands still for its first hundred steps at its small rate, is longer, and looked at every 25 steps as in a real run.
+stands still for its first hundred steps at its small rate, is longer, and looked at every 25 steps as in a real run;
+that of seed 0 learns nothing in its 500 either, so that its "D wins", counted as a false alarm, is true.
 """
 
 from __future__ import annotations

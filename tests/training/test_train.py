@@ -227,7 +227,7 @@ def test_every_recipe_trains_on_colour_without_a_warning(recipe, bars_folder, ba
 def test_a_network_that_needs_labels_says_so_and_one_that_has_no_use_for_them_goes_without(
     bars_folder, bars_npz, tmp_path
 ):
-    with pytest.raises(UsageError, match="'acgan' needs pictures of two classes or more, and .*bars has no labels"):
+    with pytest.raises(UsageError, match=r"'acgan' needs pictures of two classes or more, and .*bars has no labels"):
         ganvas.train(bars_folder, out=tmp_path / "a", recipe="acgan", images=16, **TINY)
     tiny = {**TINY, "z_dim": 16, "max_width": 16}
     run = ganvas.train(bars_npz, out=tmp_path / "b", recipe="infogan", images=16, **tiny)
