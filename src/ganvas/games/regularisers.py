@@ -27,6 +27,7 @@ from ganvas.settings import TrainSettings
 Stats = dict[str, Tensor]
 
 PATH_LENGTH_EVERY = 8  # G turns, after which it weighs as much more (Karras et al., 2020, appendix B)
+CONTINUOUS = 0.1  # of the category's weight: at equal weight G writes the codes at the pictures' expense
 MOVED = ("translation",)  # how the copies of consistency regularisation differ, after mirroring half of them
 
 
@@ -139,7 +140,7 @@ class Regularisers:
         seen = turn.fake_seen
         lost = category_loss(seen["category"], category)
         if code.shape[1]:
-            lost = lost + gaussian_code_loss(seen["code_mean"], seen["code_log_std"], code)
+            lost = lost + CONTINUOUS * gaussian_code_loss(seen["code_mean"], seen["code_log_std"], code)
         return lost.mean()
 
     def _inconsistency(self, turn: Turn) -> Tensor:

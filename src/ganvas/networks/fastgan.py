@@ -19,6 +19,7 @@ Every side from 8 pixels up to 1024, square or not. As published: G 32 wide at 2
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +37,7 @@ LAST = 8  # the side of D's last map
 REACH = 4  # doublings that a skip-layer excitation spans: 4 -> 64, 8 -> 128, ...
 RESIDUAL_STAGES = 5  # of D: larger pictures are brought to 256 pixels by plain strided convolutions
 DECODED = 4  # doublings of a decoder at most: 8 -> 128
-GAIN = 2.0
+GAIN = 2.0  # of an activation behind a spectrally normalised layer
 
 
 class FastganGenerator(Generator):
@@ -88,30 +89,46 @@ class FastganGenerator(Generator):
 class FastganDiscriminator(Discriminator):
     """images: [N, C, H, W], labels: [N] or None -> logits [N, K], one for each 4x4 patch of the last map.
 
-    width: channels of the first layer; each stage behind it has twice as many up to `max_width`. `details` also gives
-    "features" [N, F] and the maps that the decoders read, "early" [N, C1, 16, 16] and "late" [N, C2, 8, 8].
+    width: channels of the first layer; each stage behind it has twice as many up to `max_width`. norm: "spectral" for
+    the hinge objective, or "none" for a penalty on gradients. `details` also gives "features" [N, F] and the maps that
+    the decoders read, "early" [N, C1, 16, 16] and "late" [N, C2, 8, 8].
     """
 
-    def __init__(self, resolution: Size, channels: int, width: int, classes: int = 0, max_width: int = 1024) -> None:
+    def __init__(
+        self,
+        resolution: Size,
+        channels: int,
+        width: int,
+        classes: int = 0,
+        max_width: int = 1024,
+        norm: Literal["spectral", "none"] = "spectral",
+    ) -> None:
         super().__init__()
+        gain = GAIN if norm == "spectral" else 1.0
         stages = len(doublings(resolution, start=LAST if min(resolution) > LAST else min(resolution) // 2)) - 1
         plain = max(0, stages - RESIDUAL_STAGES)
         layers: list[nn.Module] = []
         before, after = channels, width
         for _ in range(plain):
-            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), _Activation()]
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), _Activation(gain)]
             before, after = after, min(2 * after, max_width)
         if not plain:
-            layers += [nn.Conv2d(channels, width, 3, padding=1), _Activation()]
+            layers += [nn.Conv2d(channels, width, 3, padding=1), _Activation(gain)]
             before, after = width, min(2 * width, max_width)
         for _ in range(stages - plain - 1):
-            layers.append(_ResidualDown(before, after))
+            layers.append(_ResidualDown(before, after, gain))
             before, after = after, min(2 * after, max_width)
         self.early = nn.Sequential(*layers)
-        self.late = _ResidualDown(before, after)
-        self.features = nn.Sequential(nn.Conv2d(after, after, 1), _Activation())
+        self.late = _ResidualDown(before, after, gain)
+        self.features = nn.Sequential(nn.Conv2d(after, after, 1), _Activation(gain))
         self.logits = nn.Conv2d(after, 1, 4)
-        normalise_spectrally(self, nn.Conv2d)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, a=0.2)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        if norm == "spectral":
+            normalise_spectrally(self, nn.Conv2d)
         self.projection = Projection(classes, after)
         self.decode_whole = _Decoder(after, channels, min(DECODED, stages))
         self.decode_quarter = _Decoder(before, channels, min(DECODED, stages - 1))
@@ -217,26 +234,33 @@ class _NoisyUp(_Up):
 class _Activation(nn.Module):
     """LeakyReLU times a gain: a random layer of spectral norm 1 with its ReLU halves the signal, ten of them end it."""
 
+    def __init__(self, gain: float) -> None:
+        super().__init__()
+        self.gain = gain
+
     def forward(self, x: Tensor) -> Tensor:
-        return GAIN * F.leaky_relu(x, 0.2)
+        return self.gain * F.leaky_relu(x, 0.2)
 
 
 class _ResidualDown(nn.Module):
-    """The mean of two convolutions and of a reduced copy: [N, before, h, w] -> [N, after, h // 2, w // 2]."""
+    """Two convolutions and a reduced copy, added: [N, before, h, w] -> [N, after, h // 2, w // 2].
 
-    def __init__(self, before: int, after: int) -> None:
+    The paper takes the mean of both ways, which makes the signal smaller from stage to stage where no norm follows.
+    """
+
+    def __init__(self, before: int, after: int, gain: float) -> None:
         super().__init__()
         self.main = nn.Sequential(
             nn.Conv2d(before, after, 4, stride=2, padding=1),
-            _Activation(),
+            _Activation(gain),
             nn.Conv2d(after, after, 3, padding=1),
-            _Activation(),
+            _Activation(gain),
         )
-        self.direct = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(before, after, 1), _Activation())
+        self.direct = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(before, after, 1), _Activation(gain))
 
     def forward(self, x: Tensor) -> Tensor:
-        mean: Tensor = (self.main(x) + self.direct(x)) / 2
-        return mean
+        total: Tensor = (self.main(x) + self.direct(x)) * 0.5**0.5
+        return total
 
 
 class _Decoder(nn.Sequential):

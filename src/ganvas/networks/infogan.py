@@ -116,6 +116,7 @@ class InfoganDiscriminator(Discriminator):
     """images: [N, channels, H, W] -> logits [N], "features" [N, 8 * width], and what Q makes of the picture:
     "category" [N, categorical] logits, "code_mean" and "code_log_std" [N, continuous].
 
+    D's turn is meant to teach Q and the body together (on fakes), G's turn G alone.
     Labels are refused. norm: "none", or "spectral" for every layer of the body and the logit (Q stays free).
     """
 
