@@ -293,7 +293,7 @@ def report_without_times(run: Path) -> str:
     page = re.sub(timed, r"\1", page)
     page = re.sub(r'<svg[^>]*aria-label="images per second over images seen">.*?</svg>', "", page, flags=re.DOTALL)
     page = re.sub(r"<li>(?:(?!</li>).)*<b>resumed</b>.*?</li>\s*", "", page, flags=re.DOTALL)
-    return page.replace(f"run {run.name}", "run")
+    return re.sub(r"\s+", " ", page.replace(f"run {run.name}", "run"))
 
 
 def files(run: Path) -> set[str]:
