@@ -1,11 +1,14 @@
 """Settings are checked when they are built; recipes are rows of them; other trainers' flags are understood."""
 
 import pytest
+import torch
 
 from ganvas.errors import UsageError
+from ganvas.model import ModelConfig
 from ganvas.networks.table import check_size
 from ganvas.recipes import RECIPES, choose_recipe, find_recipe
 from ganvas.settings import TrainSettings, build_settings
+from ganvas.training.state import TrainState
 from ganvas.words import parse_seeds, translate
 
 
@@ -127,3 +130,14 @@ def test_seeds_are_numbers_and_ranges():
     for wrong in ("", "5-3", "a", "1,,2", "-1"):
         with pytest.raises(UsageError, match="0-31,57"):
             parse_seeds(wrong)
+
+
+def test_d_may_have_another_width_than_g():
+    config = ModelConfig(network="dcgan", resolution=(16, 16), channels=1, z_dim=8, width=8)
+    same, wide = (
+        TrainState.create(build_settings({"width": 8, "z_dim": 8, **cells}), config, torch.device("cpu")).game
+        for cells in ({}, {"d_width": 16})
+    )
+    first_layers = [next(game.D.parameters()).shape for game in (same, wide)]
+    assert first_layers == [(8, 1, 4, 4), (16, 1, 4, 4)]
+    assert [p.shape for p in same.G.parameters()] == [p.shape for p in wide.G.parameters()]

@@ -37,6 +37,7 @@ def count_parameters(recipe: Recipe, resolution: Size) -> tuple[int, int]:
     shape["max_width"] = settings.max_width
     G = build_generator(settings.network, z_dim=settings.z_dim, **shape)
     features = unlearned_maps(settings.network, 3, resolution)
+    shape["width"] = settings.d_width or settings.width
     D = build_discriminator(settings.network, norm=settings.d_norm, features=features, **shape)
     G_count, D_count = (sum(p.numel() for p in network.parameters() if p.requires_grad) for network in (G, D))
     return G_count, D_count

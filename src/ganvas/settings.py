@@ -238,6 +238,7 @@ class TrainSettings(DataSettings):
     max_width: int | None = Field(
         None, ge=4, le=4096, description="most channels of a deeper layer [default: the family's own]"
     )
+    d_width: int | None = Field(None, ge=4, le=1024, description="another width for D than G's [default: the same]")
     d_norm: Literal["batch", "none", "spectral"] = Field("batch", description="normalisation in D")
 
     # the game

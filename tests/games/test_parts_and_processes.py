@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ganvas.errors import GanvasError
 from ganvas.games.engine import Engine
 from ganvas.games.generation import GenerationGame
 from ganvas.games.noise import Draws, Rows
@@ -72,7 +73,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does_and_trains_the_same(k
     whole = played(copy.deepcopy(game))
     small = GenerationGame(game.G, Greedy(game.D, 3), settings, on_problem=said.append)
     parts = played(small)
-    assert small.micro_batch == 2
+    assert small.parts.size == 2
     assert [text.split("parts of ")[1][:1] for text in said] == ["4", "2"]
     for name, tensor in whole.items():
         torch.testing.assert_close(parts[name.replace("D.", "D.inner.")], tensor, rtol=1e-3, atol=1e-5)
@@ -83,6 +84,14 @@ def test_one_picture_that_does_not_fit_is_an_error():
     game = make_game(settings, on_problem=lambda text: None)
     with pytest.raises(torch.OutOfMemoryError):
         played(GenerationGame(game.G, Greedy(game.D, 0), settings, on_problem=lambda text: None))
+
+
+def test_several_processes_are_told_the_size_that_may_fit():
+    settings = build_settings({"network": "mlp", "z_dim": 8, "width": 8, "batch": 8})
+    game = make_game(settings)
+    engine = Engine(torch.device("cpu"), rank=1, world=2)
+    with pytest.raises(GanvasError, match="process 1 has no memory for 4 pictures at once: give --micro-batch 2,"):
+        played(GenerationGame(game.G, Greedy(game.D, 3), settings, engine), n=4)
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory():

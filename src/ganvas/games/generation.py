@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +19,7 @@ from ganvas.games.augmenter import Augmenter
 from ganvas.games.compiling import maybe_compiled
 from ganvas.games.engine import Engine
 from ganvas.games.gradient_penalties import PENALTIES, gradient_penalties
+from ganvas.games.micro_batches import MicroBatches
 from ganvas.games.noise import Draws
 from ganvas.games.optimizers import make_optimizer, set_rates
 from ganvas.games.regularisers import Regularisers, Turn
@@ -31,7 +31,6 @@ from ganvas.settings import SIGN_MEANS_REAL, TrainSettings
 
 Batch = tuple[Tensor, Tensor | None]  # reals [N, C, H, W] float in [-1, 1], labels [N] int64
 Stats = dict[str, Tensor]  # scalars without gradient
-T = TypeVar("T")
 
 NOISE, D_TURN, G_TURN, PSEUDO, LAZY = range(5)  # what a step draws numbers for
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -59,13 +58,15 @@ class GenerationGame:
         self.d_optimizer = make_optimizer(D, settings.d_lr, settings)
         on_gpu = self.engine.device.type == "cuda"
         self.scaler = torch.amp.GradScaler("cuda" if on_gpu else "cpu", enabled=settings.precision == "fp16")
-        self.micro_batch = settings.micro_batch or settings.batch
+        share = self.engine.share_of(settings.batch)
+        self.parts = MicroBatches(
+            settings.micro_batch or settings.batch, share, self.engine, self._forget_gradients, on_problem
+        )
         self.g_lr_scale = self.d_lr_scale = 1.0  # besides the schedule: less after a sick run was rolled back
         self.d_turns = 0  # decides when a lazy penalty is due
         self.progress = 0.0  # of the run, in [0, 1]
         self.augmenter = Augmenter(settings)
         self.regularisers = Regularisers(G, D, settings, self.engine.device)
-        self._on_problem = on_problem
         self._draw, self._judge = (maybe_compiled(n, settings.compile, on_problem) for n in (G, D))
 
     def step(self, reals: Sequence[Batch], random: Draws, progress: float) -> Stats:
@@ -79,11 +80,10 @@ class GenerationGame:
         reals = [(self.D.as_far_as_grown(real), labels) for real, labels in reals]
         if self.settings.turns == "simultaneous":
             due = self._penalty_is_due()
-            stats = self._within_memory(lambda: self.simultaneous_turn(*reals[0], random, due))
+            stats = self.parts.fitting(lambda: self.simultaneous_turn(*reals[0], random, due))
         else:
             stats = self._alternating(reals, random)
         self.scaler.update()
-        stats = self.engine.mean(stats)
         self.regularisers.remember(stats)
         return self.augmenter.learn(stats, self.settings.batch * self.settings.n_critic)
 
@@ -93,41 +93,41 @@ class GenerationGame:
             self._early_turn(*batch, random, turn)
         noise, due = random.at(NOISE, len(early)), self._penalty_is_due()
         # Drawn once and used by both turns where the memory holds it, or again in parts by the G turn.
-        fakes = [self._within_memory(lambda: self._fakes(labels, len(real), noise, keep=True))]
+        fakes = [self.parts.fitting(lambda: self._fakes(labels, len(real), noise, keep=True))]
         z = self.noise(len(real), random.at(NOISE, len(early)))
         shown = self._shown_as_real(real, labels, random, len(early))
-        stats = self._within_memory(
+        stats = self.parts.fitting(
             lambda: self.discriminator_turn(shown, fakes[0].detach(), labels, random.at(D_TURN, len(early)), due, z)
         )
 
         def learn() -> Stats:
-            if fakes and fakes[0].requires_grad and self._whole(len(real)):
+            if fakes and fakes[0].requires_grad and self.parts.hold(len(real)):
                 return self.generator_turn(real, fakes[0], labels, random.at(G_TURN), z)
             fakes.clear()  # their graph takes the memory that is short
             return self._generator_turn_in_parts(real, labels, noise, random.at(G_TURN))
 
-        return {**stats, **self._within_memory(learn)}
+        return {**stats, **self.parts.fitting(learn)}
 
     def _early_turn(self, real: Tensor, labels: Tensor | None, random: Draws, turn: int) -> None:
         due = self._penalty_is_due()
-        fake = self._within_memory(lambda: self._fakes(labels, len(real), random.at(NOISE, turn), keep=False))
+        fake = self.parts.fitting(lambda: self._fakes(labels, len(real), random.at(NOISE, turn), keep=False))
         z, shown = self.noise(len(real), random.at(NOISE, turn)), self._shown_as_real(real, labels, random, turn)
-        self._within_memory(lambda: self.discriminator_turn(shown, fake, labels, random.at(D_TURN, turn), due, z))
+        self.parts.fitting(lambda: self.discriminator_turn(shown, fake, labels, random.at(D_TURN, turn), due, z))
 
     def _shown_as_real(self, real: Tensor, labels: Tensor | None, random: Draws, turn: int) -> Tensor:
         """The reals of a D turn; with APA some of them are fakes."""
         if not self.settings.apa or self.augmenter.p == 0:
             return real
         own = random.at(PSEUDO, turn)
-        fake = self._within_memory(lambda: self._fakes(labels, len(real), own.at(0), keep=False))
+        fake = self.parts.fitting(lambda: self._fakes(labels, len(real), own.at(0), keep=False))
         return pseudo_reals(real, fake, self.augmenter.p, own.at(1))
 
     def _fakes(self, labels: Tensor | None, n: int, noise: Draws, *, keep: bool) -> Tensor:
         """Fakes for a whole batch, with a graph for the G turn if `keep` and if they come in one part."""
-        with torch.set_grad_enabled(keep and self._whole(n)):
+        with torch.set_grad_enabled(keep and self.parts.hold(n)):
             parts = [
                 self.draw(_rows(labels, part), part.stop - part.start, noise.at(offset=part.start))
-                for part in self._parts(n)
+                for part in self.parts.of(n)
             ]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -157,12 +157,12 @@ class GenerationGame:
                 due,
                 len(real),
             )
-            for part in self._parts(len(real))
+            for part in self.parts.of(len(real))
         ]
-        self._update(self.d_optimizer, self.D)
+        means = self._update(_summed(stats), (self.d_optimizer, self.D))
         if self.settings.clip:
             clip_weights(self.D, self.settings.clip)
-        return _summed(stats)
+        return means
 
     def _discriminator_gradients(
         self,
@@ -201,21 +201,19 @@ class GenerationGame:
         self.g_optimizer.zero_grad(set_to_none=True)
         stats = self._generator_gradients(real, fake, labels, z, random, len(real))
         stats |= self._generator_penalties(random)
-        self._update(self.g_optimizer, self.G)
-        return stats
+        return self._update(stats, (self.g_optimizer, self.G))
 
     def _generator_turn_in_parts(self, real: Tensor, labels: Tensor | None, noise: Draws, random: Draws) -> Stats:
         self.g_optimizer.zero_grad(set_to_none=True)
         stats = []
-        for part in self._parts(len(real)):
+        for part in self.parts.of(len(real)):
             some = _rows(labels, part)
             n = part.stop - part.start
             fake, z = self.draw(some, n, noise.at(offset=part.start)), self.noise(n, noise.at(offset=part.start))
             own = random.at(offset=part.start)
             stats.append(self._generator_gradients(real[part], fake, some, z, own, len(real)))
         last = self._generator_penalties(random)
-        self._update(self.g_optimizer, self.G)
-        return {**_summed(stats), **last}
+        return self._update({**_summed(stats), **last}, (self.g_optimizer, self.G))
 
     def _generator_gradients(
         self, real: Tensor, fake: Tensor, labels: Tensor | None, z: Tensor | None, random: Draws, of: int
@@ -240,7 +238,7 @@ class GenerationGame:
 
     def _generator_penalties(self, random: Draws) -> Stats:
         """Add the gradients of what G is held to besides its pictures' place in D's eyes."""
-        n = max(1, min(self.micro_batch, self.engine.share_of(self.settings.batch)) // 2)
+        n = max(1, min(self.parts.size, self.engine.share_of(self.settings.batch)) // 2)
         turn = (self.d_turns - 1) // self.settings.n_critic
         with self._precision(exact=True):
             penalty, stats = self.regularisers.of_g_alone(turn, n, random.at(LAZY))
@@ -254,15 +252,12 @@ class GenerationGame:
         Where logits are per picture, the gradient of G's loss on a fake is that of D's loss times a number per picture,
         a ratio of two derivatives by the logit. So D's backward pass gives both (settings refuse where it does not).
         """
-        self.d_optimizer.zero_grad(set_to_none=True)
-        self.g_optimizer.zero_grad(set_to_none=True)
+        self._forget_gradients()
         stats = [
             self._simultaneous_gradients(real[part], _rows(labels, part), random, part.start, due, len(real))
-            for part in self._parts(len(real))
+            for part in self.parts.of(len(real))
         ]
-        self._update(self.d_optimizer, self.D)
-        self._update(self.g_optimizer, self.G)
-        return _summed(stats)
+        return self._update(_summed(stats), (self.d_optimizer, self.D), (self.g_optimizer, self.G))
 
     def _simultaneous_gradients(
         self, real: Tensor, labels: Tensor | None, random: Draws, start: int, due: bool, of: int
@@ -293,41 +288,16 @@ class GenerationGame:
         torch.autograd.backward(fake, fake_gradient)
         return {name: share * value for name, value in stats.items()}
 
-    def _update(self, optimizer: torch.optim.Optimizer, network: nn.Module) -> None:
-        """One step down the gradients, which are those of all parts and processes together."""
-        self.engine.average_gradients(network)
-        self.scaler.step(optimizer)
+    def _update(self, stats: Stats, *players: tuple[torch.optim.Optimizer, nn.Module]) -> Stats:
+        """One step of each player down its gradients; they and the stats are those of all processes together."""
+        means = self.engine.average([network for _, network in players], stats)
+        for optimizer, _ in players:
+            self.scaler.step(optimizer)
+        return means
 
-    def _whole(self, n: int) -> bool:
-        return n <= self.micro_batch
-
-    def _parts(self, n: int) -> list[slice]:
-        """A batch of n in parts that the memory holds."""
-        size = min(n, self.micro_batch)
-        return [slice(start, min(start + size, n)) for start in range(0, n, size)]
-
-    def _within_memory(self, turn: Callable[[], T]) -> T:
-        """What the turn gives; where the memory is too small, of a batch taken in parts of half the size, and so on.
-
-        An update comes last in a turn, so one that fails has changed no weights. Several processes must agree on the
-        size beforehand: there the error goes up.
-        """
-        while True:
-            try:
-                return turn()
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                share = self.engine.share_of(self.settings.batch)
-                if not _is_out_of_memory(error) or self.engine.world > 1 or min(self.micro_batch, share) == 1:
-                    raise
-                self.micro_batch = (min(self.micro_batch, share) + 1) // 2
-            self.d_optimizer.zero_grad(set_to_none=True)
-            self.g_optimizer.zero_grad(set_to_none=True)
-            if self.engine.device.type == "cuda":
-                torch.cuda.empty_cache()
-            self._on_problem(
-                f"the memory does not hold a batch: it goes through the networks in parts of {self.micro_batch} "
-                f"pictures (--micro-batch {self.micro_batch} begins with that)"
-            )
+    def _forget_gradients(self) -> None:
+        self.d_optimizer.zero_grad(set_to_none=True)
+        self.g_optimizer.zero_grad(set_to_none=True)
 
     def draw(self, labels: Tensor | None, n: int, random: Draws) -> Tensor:
         """Fakes with the labels of the real batch: [n, C, H, W] in [-1, 1]."""
@@ -431,7 +401,3 @@ def _summed(stats: Sequence[Stats]) -> Stats:
     if len(stats) == 1:
         return stats[0]
     return {name: torch.stack([part[name] for part in stats]).sum() for name in stats[0]}
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -17,7 +17,8 @@ from ganvas.settings import TrainSettings, build_settings
 # Settings of networks, game and optimisers. Not those of the pictures, the seed or the judge: with these, trials would
 # differ in what is measured or in luck, and the best would not be the best.
 SEARCHABLE = (
-    *("batch", "augment", "mirror", "precision", "network", "z_dim", "width", "d_norm", "objective", "turns"),
+    *("batch", "augment", "mirror", "precision", "network", "z_dim", "width", "d_width", "d_norm", "objective"),
+    "turns",
     *("n_critic", "r1_gamma", "r2_gamma", "gp_weight", "penalty_every", "clip", "optimizer", "g_lr", "d_lr"),
     *("beta1", "beta2", "lr_decay_from", "lr_final", "burn_in", "gamma_final", "beta2_final", "ema_half_life"),
     *("max_width", "ada", "ada_p", "ada_target", "ada_images", "apa", "top_k", "dragan_weight", "lecam_weight"),

@@ -49,8 +49,8 @@ def finish(
     facts: dict[str, Any],
     journal: Journal,
     started: float,
-) -> None:
-    """Write model/, the last sheet, verdict.json, run.json and report.html."""
+) -> Verdict | None:
+    """Write model/, the last sheet, verdict.json, run.json and report.html; the verdict, where there is one."""
     images = int(facts["images_seen"])
     model.save(folder.model)
     facts["model_hash"] = model.hash
@@ -73,6 +73,7 @@ def finish(
         f"trained    {images:,} images in {facts['train_seconds']:.0f} s ({rate}), {facts['wall_seconds']:.0f} s in all"
     )
     journal.say(f"report     {folder.report}")
+    return verdict
 
 
 def draw_for_judging(model: Model, samples: int) -> tuple[Integers, NDArray[np.int64] | None]:

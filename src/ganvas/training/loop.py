@@ -217,7 +217,7 @@ def write_results(session: Session) -> None:
         ended=session.ended,
         cause=session.cause,
     )
-    finish(
+    verdict = finish(
         session.folder,
         session.store,
         with_standing_statistics(best_model(session), session.plan.settings),
@@ -228,6 +228,9 @@ def write_results(session: Session) -> None:
         session.started,
     )
     if session.trackers is not None:
+        if verdict is not None:
+            numbers = {f"verdict/{metric.metric}": metric.value for metric in verdict.metrics}
+            session.trackers.log(state.images, numbers)
         session.trackers.picture("samples", session.folder.samples / "final.png", state.images)
         session.trackers.finish(session.ended)
 

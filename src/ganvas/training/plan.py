@@ -41,7 +41,18 @@ FREE_ON_RESUME = {
     "micro_batch",
 }
 # Of another shape the weights of a checkpoint do not fit.
-FIXED_ON_RESUME = {"network", "resolution", "channels", "labels", "z_dim", "width", "max_width", "d_norm", "optimizer"}
+FIXED_ON_RESUME = {
+    "network",
+    "resolution",
+    "channels",
+    "labels",
+    "z_dim",
+    "width",
+    "max_width",
+    "d_width",
+    "d_norm",
+    "optimizer",
+}
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ class TrainState:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             G = build_generator(config.network, z_dim=config.z_dim, **size)  # type: ignore[arg-type]
+            size["width"] = settings.d_width or config.width
             D = build_discriminator(config.network, norm=settings.d_norm, features=features, **size)  # type: ignore[arg-type]
         for network in (G, D):
             network.to(engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -108,7 +109,7 @@ class TrainState:
             "step": self.step,
             "images": self.images,
             "d_turns": game.d_turns,
-            "micro_batch": game.micro_batch,
+            "micro_batch": game.parts.size,
             "g_lr_scale": game.g_lr_scale,
             "d_lr_scale": game.d_lr_scale,
             "scaler": game.scaler.state_dict(),
@@ -132,7 +133,7 @@ class TrainState:
         self.step, self.images = int(checkpoint.counters["step"]), int(checkpoint.counters["images"])
         counters = checkpoint.counters
         game.d_turns = int(counters["d_turns"])
-        game.micro_batch = int(counters.get("micro_batch", game.micro_batch))
+        game.parts.size = int(counters.get("micro_batch", game.parts.size))
         game.g_lr_scale = float(counters.get("g_lr_scale", 1.0))
         game.d_lr_scale = float(counters.get("d_lr_scale", 1.0))
         game.augmenter.restore(counters.get("augmenter", {}))

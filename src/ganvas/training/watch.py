@@ -12,7 +12,7 @@ from ganvas.data.store import Store
 from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features
 from ganvas.evaluation.rows import spread
-from ganvas.games.engine import alone
+from ganvas.games.joint_batch_norm import alone
 from ganvas.images import to_float
 from ganvas.training.best import BestSoFar
 from ganvas.training.diagnosis import Diagnosis, Diagnostician

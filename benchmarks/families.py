@@ -1,0 +1,192 @@
+"""The families on small real sets: each recipe for as long on the same pictures, a table of verdicts and the sheets.
+
+    python benchmarks/families.py --sets cats64.zip emoji128.zip cifar10_imagefolder.zip --minutes 5 \\
+        --out benchmarks/results/families.json --sheets docs/images/families
+
+Each row is a real `ganvas train` with one thread and is written down as soon as it is there; a second call goes on with
+what is missing, and a row that was not run says so. `--only cats/fast` runs one row, `--parallel 2` two at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ganvas.training.plan import versions
+
+FINALISTS = ("fast", "biggan", "stylegan2", "fastgan", "r3gan", "projected")
+SHOWN = 8  # pictures a side of a sheet
+# What is narrower than the row of the recipe, so that a core gets through enough pictures of 64 pixels in minutes.
+NARROW: dict[str, tuple[str, ...]] = {}
+
+
+@dataclass(frozen=True)
+class Set:
+    """Pictures of one kind: file: as it is called. most: so many of them are used, evenly spread."""
+
+    name: str
+    file: str
+    words: tuple[str, ...]
+    most: int | None = None
+    inside: str = ""  # of the archive, only this folder
+    recipes: tuple[str, ...] = FINALISTS
+
+
+SETS = (
+    Set("cats", "cats64.zip", ("--resolution", "64")),
+    Set("emoji", "emoji128.zip", ("--resolution", "64", "--channels", "4"), most=500),
+    Set("cifar10", "cifar10_imagefolder.zip", ("--resolution", "32"), inside="train/"),
+)
+
+
+def folder_of(pictures: Set, archive: Path, cache: Path) -> Path:
+    """The set as a folder of its own."""
+    target = cache / pictures.name
+    if target.is_dir():
+        return target
+    with zipfile.ZipFile(archive) as content:
+        names = sorted(n for n in content.namelist() if n.lower().endswith((".png", ".jpg")) and pictures.inside in n)
+        if pictures.most is not None:
+            names = [names[i] for i in np.linspace(0, len(names) - 1, pictures.most).astype(int)]
+        partial = target.with_suffix(".partial")
+        for name in names:
+            path = partial / (name.split(pictures.inside, 1)[1] if pictures.inside else Path(name).name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.read(name))
+    partial.rename(target)
+    return target
+
+
+def train(pictures: Set, recipe: str, source: Path, run: Path, minutes: float, seed: int) -> dict[str, Any]:
+    """One row: the run's own verdict and counts."""
+    words = ["--recipe", recipe, "--minutes", str(minutes), "--threads", "1", "--seed", str(seed)]
+    words += [*pictures.words, *NARROW.get(recipe, ()), "--report-to", "none", "--out", str(run), "--overwrite"]
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "ganvas", "train", str(source), *words], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        return {"failed": done.stderr.strip().splitlines()[-1:], "code": done.returncode}
+    facts = json.loads((run / "run.json").read_text())
+    verdict = json.loads((run / "verdict.json").read_text())
+    metrics = {m["metric"]: {"value": m["value"], "real": m["real_value"]} for m in verdict["metrics"]}
+    reference = {k: verdict["metrics"][0][k] for k in ("features", "samples", "reference", "reference_samples")}
+    return {
+        "command": f"ganvas train {pictures.name} {' '.join(words[:-3])}",
+        "images": facts["images_seen"],
+        "train_seconds": facts["train_seconds"],
+        "wall_seconds": round(time.monotonic() - began, 1),
+        "ended": facts["ended"],
+        "parameters": facts.get("parameters"),
+        "verdict": verdict["words"],
+        "passport": reference,
+        "metrics": metrics,
+    }
+
+
+def sheet_of(run: Path, side: int) -> Image.Image:
+    """Some samples of the run's model, with the classes in turn where it has some."""
+    import ganvas
+
+    model = ganvas.load(run)
+    pictures = model.sample(range(SHOWN * SHOWN))
+    _, height, width, channels = pictures.shape
+    rows = pictures.reshape(SHOWN, SHOWN, height, width, channels).transpose(0, 2, 1, 3, 4)
+    array = np.ascontiguousarray(rows.reshape(SHOWN * height, SHOWN * width, channels)).squeeze()
+    image = Image.fromarray(array)
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+
+
+def beside(sheets: list[tuple[str, Path]], path: Path) -> None:
+    """The sheets of a set in one picture, each under its name."""
+    side, bar, per_row = 384, 22, 3
+    rows = -(-len(sheets) // per_row)
+    whole = Image.new("RGB", (per_row * (side + 8), rows * (side + bar + 8)), "white")
+    draw, font = ImageDraw.Draw(whole), ImageFont.load_default(16)
+    for i, (name, run) in enumerate(sheets):
+        x, y = i % per_row * (side + 8), i // per_row * (side + bar + 8)
+        draw.text((x + 2, y), name, fill="black", font=font)
+        whole.paste(sheet_of(run, side), (x, y + bar))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole.save(path, optimize=True)
+
+
+def show(rows: dict[str, Any], wanted: list[str]) -> None:
+    """The table as it stands."""
+    print(
+        f"{'row':24}{'images':>10}{'images/s':>10}{'distance':>10}{'real':>8}{'precision':>10}{'recall':>8}{'coverage':>9}"
+    )
+    for key in wanted:
+        row = rows.get(key)
+        if row is None or "metrics" not in row:
+            print(f"{key:24}{'not run' if row is None else row.get('failed')}")
+            continue
+        numbers = {k: v["value"] for k, v in row["metrics"].items()}
+        rate = row["images"] / row["train_seconds"]
+        print(
+            f"{key:24}{row['images']:>10,}{rate:>10.0f}{numbers['frechet_distance']:>10.1f}"
+            f"{row['metrics']['frechet_distance']['real']:>8.1f}{numbers['precision']:>10.3f}{numbers['recall']:>8.3f}"
+            f"{numbers['coverage']:>9.3f}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", type=Path, nargs="+", required=True, help="the archives, by their names")
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--only", nargs="+", default=[], help="rows such as cats/fast, or of recipes beside the finalists"
+    )
+    parser.add_argument("--parallel", type=int, default=1, help="rows at a time, with one thread each")
+    parser.add_argument("--runs", type=Path, default=Path(tempfile.gettempdir()) / "ganvas-families")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sheets", type=Path)
+    arguments = parser.parse_args()
+    given = {path.name: path for path in arguments.sets}
+    there = [s for s in SETS if s.file in given]
+    rows = json.loads(arguments.out.read_text())["rows"] if arguments.out.is_file() else {}
+    wanted = arguments.only or [f"{s.name}/{recipe}" for s in there for recipe in s.recipes]
+
+    def run(key: str) -> None:
+        name, recipe = key.split("/")
+        pictures = next(s for s in there if s.name == name)
+        path = arguments.runs / f"{name}-{recipe}-{arguments.minutes:g}-{arguments.seed}"
+        rows[key] = train(pictures, recipe, arguments.runs / name, path, arguments.minutes, arguments.seed)
+        document = {"command": " ".join(["python", *sys.argv]), "versions": versions(), "rows": rows}
+        arguments.out.write_text(json.dumps(document, indent=1) + "\n")
+        show(rows, [key])
+
+    arguments.runs.mkdir(parents=True, exist_ok=True)
+    for pictures in there:
+        folder_of(pictures, given[pictures.file], arguments.runs)
+    with ThreadPoolExecutor(arguments.parallel) as pool:
+        list(pool.map(run, [key for key in wanted if "metrics" not in rows.get(key, {})]))
+    show(rows, wanted)
+    if arguments.sheets:
+        for pictures in there:
+            runs = {
+                r: arguments.runs / f"{pictures.name}-{r}-{arguments.minutes:g}-{arguments.seed}"
+                for r in pictures.recipes
+            }
+            found = [(r, path) for r, path in runs.items() if (path / "model").is_dir()]
+            if found:
+                beside(found, arguments.sheets / f"{pictures.name}.png")
+
+
+if __name__ == "__main__":
+    main()
