@@ -144,6 +144,25 @@ def show(rows: dict[str, Any], wanted: list[str]) -> None:
         )
 
 
+def as_markdown(rows: dict[str, Any], wanted: list[str]) -> str:
+    """The table for docs/recipes.md."""
+    lines = ["| set | recipe | images | images/s | distance (real) | precision | recall | coverage |", "|---" * 8 + "|"]
+    for key in wanted:
+        name, recipe = key.split("/")
+        row = rows.get(key, {})
+        if "metrics" not in row:
+            lines.append(f"| {name} | `{recipe}` | not run | | | | | |")
+            continue
+        m = row["metrics"]
+        lines.append(
+            f"| {name} | `{recipe}` | {row['images']:,} | {row['images'] / row['train_seconds']:.0f} | "
+            f"{m['frechet_distance']['value']:.0f} ({m['frechet_distance']['real']:.0f}) | "
+            + " | ".join(f"{100 * m[k]['value']:.0f} %" for k in ("precision", "recall", "coverage"))
+            + " |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", type=Path, nargs="+", required=True, help="the archives, by their names")
@@ -156,6 +175,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path(tempfile.gettempdir()) / "ganvas-families")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sheets", type=Path)
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown, too")
     arguments = parser.parse_args()
     given = {path.name: path for path in arguments.sets}
     there = [s for s in SETS if s.file in given]
@@ -177,6 +197,8 @@ def main() -> None:
     with ThreadPoolExecutor(arguments.parallel) as pool:
         list(pool.map(run, [key for key in wanted if "metrics" not in rows.get(key, {})]))
     show(rows, wanted)
+    if arguments.markdown:
+        print(as_markdown(rows, wanted))
     if arguments.sheets:
         for pictures in there:
             runs = {

@@ -368,6 +368,29 @@ def kills(place: Place, count: int, full_starts: int, rng: np.random.Generator) 
     }
 
 
+def kill_one_run(place: Place, count: int, rng: np.random.Generator) -> dict[str, Any]:
+    """SIGKILL one run so many times all along its way; then it goes on to its end."""
+    run, reached, at = place.root / "often", 0, []
+    while len(at) < count:
+        trainer = Trainer(place, run)
+        # Every other time far enough to pass the next checkpoint, so that the run gets on, but not to its end.
+        target = min(IMAGES, reached + int(rng.integers(EVERY)) + len(at) % 2 * EVERY * 3 // 4)
+        if trainer.wait_until(lambda t=trainer, n=target: t.watch["images"] >= n) and delayed(
+            trainer, rng.uniform(0, 0.1)
+        ):
+            trainer.kill()
+            at.append(trainer.watch["images"])
+            what = f"kill {len(at)} of one run"
+            reached, _ = check_killed(place, run, trainer.watch, False, reached, what)
+        else:
+            place.promise(False, f"the run ended before its kill {len(at) + 1}: {trainer.complaint()}")
+            break
+    trainer = Trainer(place, run)
+    place.promise(trainer.wait() == 0, f"after {count} kills the run did not end well: {trainer.complaint()}")
+    compare(place, run, f"one run after {len(at)} kills")
+    return {"kills": len(at), "at_images": at}
+
+
 def survive_until_kill(trainer: Trainer, place: Place, full: bool, rng: np.random.Generator) -> bool:
     """Wait for a moment, of the whole life or aimed at a part of it. False if the life ended before."""
     watch, aim = trainer.watch, rng.random()
@@ -610,6 +633,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--full-starts", type=int, default=50, help="how many of the kills hit a full start")
+    parser.add_argument("--of-one-run", type=int, default=20, help="further kills, all of the same run")
     parser.add_argument("--stops", type=int, default=60)
     parser.add_argument("--disks", type=int, default=50)
     parser.add_argument("--damages", type=int, default=200)
@@ -626,8 +650,9 @@ def main() -> None:
         os.environ["GANVAS_CACHE"] = str(root / "cache")
         place = prepare(root)
         print(f"a life     {place.life_s:.1f} s", flush=True)
-        rng = [np.random.default_rng((given.seed, share)) for share in range(4)]
+        rng = [np.random.default_rng((given.seed, share)) for share in range(5)]
         shares: dict[str, Any] = {"kills": kills(place, given.kills, given.full_starts, rng[0])}
+        shares["one_run"] = kill_one_run(place, given.of_one_run, rng[4])
         shares["stops"] = stops(place, given.stops, rng[1])
         half = half_done(place)
         shares["full_disks"] = full_disks(place, half, given.disks, rng[2])

@@ -41,6 +41,7 @@ class ModelConfig(BaseModel):
     z_dim: int = Field(ge=1, le=65536)
     width: int = Field(ge=1, le=65536)
     max_width: int | None = Field(None, ge=1, le=65536)
+    network_options: tuple[str, ...] = ()  # such as "attention=32"
     class_names: tuple[str, ...] = ()
     class_shares: tuple[float, ...] = ()  # how often each class came in training; seeds draw labels by it
     recipe: str = ""
@@ -220,6 +221,7 @@ def load(path: str | Path, device: str = "auto") -> Model:
             z_dim=config.z_dim,
             width=config.width,
             max_width=config.max_width,
+            options=config.network_options,
             classes=config.classes,
         )
         G.load_state_dict(load_weights(weights), strict=True)

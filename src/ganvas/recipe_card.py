@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ganvas.networks.options import known_options
 from ganvas.networks.sizes import Size
 from ganvas.networks.table import NETWORKS, build_discriminator, build_generator
 from ganvas.recipes import Recipe
@@ -21,6 +22,10 @@ def recipe_card(recipe: Recipe) -> list[tuple[str, str]]:
     rows = [("recipe", recipe.name), ("what", recipe.summary), ("paper", recipe.paper), ("when", recipe.when)]
     rows.append(("sides", f"{family.smallest} to {family.largest} pixels, square or not"))
     rows.append(("labels", LABELS[family.labels]))
+    own = {**known_options(family.Generator), **known_options(family.Discriminator)}
+    if own:
+        words = ",".join(f"{name}={value}" for name, value in own.items())
+        rows.append(("its own", f"--network-options {words} (the defaults)"))
     for size in SHOWN:
         if family.smallest <= min(size) and max(size) <= family.largest:
             G, D = (f"{count / 1e6:.2f} M" for count in count_parameters(recipe, size))
@@ -34,7 +39,7 @@ def count_parameters(recipe: Recipe, resolution: Size) -> tuple[int, int]:
     family = NETWORKS[settings.network]
     classes = 2 if family.labels == "needed" else 0
     shape: dict[str, Any] = {"resolution": resolution, "channels": 3, "width": settings.width, "classes": classes}
-    shape["max_width"] = settings.max_width
+    shape |= {"max_width": settings.max_width, "options": settings.network_options}
     G = build_generator(settings.network, z_dim=settings.z_dim, **shape)
     features = unlearned_maps(settings.network, 3, resolution)
     shape["width"] = settings.d_width or settings.width

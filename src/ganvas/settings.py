@@ -98,6 +98,11 @@ Names = Annotated[
 ]
 
 
+Options = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_parse_names, json_schema_input_type=str),
+    PlainSerializer(lambda words: ",".join(words) or "none", return_type=str),
+]
 AdaGroups = Annotated[
     tuple[Literal["blit", "geometry", "colour", "filter", "noise", "cutout"], ...],
     BeforeValidator(_parse_names, json_schema_input_type=str),
@@ -239,6 +244,9 @@ class TrainSettings(DataSettings):
         None, ge=4, le=4096, description="most channels of a deeper layer [default: the family's own]"
     )
     d_width: int | None = Field(None, ge=4, le=1024, description="another width for D than G's [default: the same]")
+    network_options: Options = Field(
+        (), description="what only this network knows, such as attention=32: see ganvas recipes NAME"
+    )
     d_norm: Literal["batch", "none", "spectral"] = Field("batch", description="normalisation in D")
 
     # the game

@@ -73,7 +73,7 @@ def fakes(monkeypatch):
         return open_one
 
     def use(**kinds):
-        known = {name: opening._Kind((), opener(kind)) for name, kind in kinds.items()}
+        known = {name: opening._Kind((), lambda kind=kind: opener(kind)) for name, kind in kinds.items()}
         monkeypatch.setattr(opening, "_KINDS", known)
         return made
 
@@ -114,7 +114,7 @@ def test_bad_names_are_refused(names, message):
 
 
 def test_a_package_that_is_missing_is_named_with_the_way_to_get_it(monkeypatch):
-    monkeypatch.setitem(opening._KINDS, "wandb", opening._Kind(("no_such_package",), opening._wandb))
+    monkeypatch.setitem(opening._KINDS, "wandb", opening._Kind(("no_such_package",), pytest.fail))
     with pytest.raises(UsageError, match=r"--report-to wandb needs the package no_such_package.*ganvas\[track\]"):
         read_names(["wandb"])
 
@@ -129,6 +129,32 @@ def test_no_tracker_is_imported_unless_it_is_named(tmp_path):
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "[]"
     assert list(tmp_path.iterdir()) == []
+
+
+@installed("tensorboardX")
+def test_no_environment_variable_is_set_beside_the_main_thread(tmp_path):
+    # Where one is set while another thread reads one, the C library crashes now and then.
+    code = (
+        "import sys, threading; from pathlib import Path\n"
+        "from ganvas.training.trackers import open_trackers; set_by = []\n"
+        "sys.addaudithook(lambda e, a: e == 'os.putenv' and set_by.append(threading.current_thread().name))\n"
+        f"with open_trackers(['tensorboard'], Path({str(tmp_path)!r}), settings={{}}, facts={{}}, resume_images=None,"
+        " on_problem=print) as t: t.log(8, {'a': 1.0})\n"
+        "print(sorted(set(set_by)))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "['MainThread']"
+
+
+def test_a_tracker_whose_package_cannot_be_imported_is_told_of_once(monkeypatch, tmp_path):
+    def load():
+        raise ImportError("no libcurl")
+
+    monkeypatch.setattr(opening, "_KINDS", {"wandb": opening._Kind((), load)})
+    said = []
+    with tracked(["wandb"], tmp_path, on_problem=said.append) as trackers:
+        trackers.log(8, {"d_loss": 1.0})
+    assert said == ["wandb: cannot be opened: ImportError: no libcurl. Training goes on; its curves may have gaps"]
 
 
 def test_nested_facts_become_one_table():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from ganvas.networks.fast import FastDiscriminator, FastGenerator
 from ganvas.networks.fastgan import FastganDiscriminator, FastganGenerator
 from ganvas.networks.infogan import InfoganDiscriminator, InfoganGenerator
 from ganvas.networks.mlp import MlpDiscriminator, MlpGenerator
+from ganvas.networks.options import read_options
 from ganvas.networks.progressive import ProgressiveDiscriminator, ProgressiveGenerator
 from ganvas.networks.projected import ProjectedDiscriminator, ProjectedGenerator
 from ganvas.networks.r3gan import R3ganDiscriminator, R3ganGenerator
@@ -89,11 +91,16 @@ def build_generator(
     width: int,
     classes: int,
     max_width: int | None = None,
+    options: Sequence[str] = (),
 ) -> Generator:
-    """A fresh generator: [N, z_dim], labels [N] -> [N, channels, *resolution] about [-1, 1]."""
+    """A fresh generator: [N, z_dim], labels [N] -> [N, channels, *resolution] about [-1, 1].
+
+    options: words such as "attention=32", for what only this family knows. Raises UsageError if it does not know them.
+    """
     check_size(network, resolution)
-    shape = {"resolution": resolution, "channels": channels, "width": width, "classes": classes}
-    return NETWORKS[network].Generator(z_dim=z_dim, **shape, **_cap(network, max_width))
+    shape = {"resolution": resolution, "channels": channels, "z_dim": z_dim, "width": width, "classes": classes}
+    built: Generator = _build(network, NETWORKS[network].Generator, {**shape, **_cap(network, max_width)}, options)
+    return built
 
 
 def build_discriminator(
@@ -106,10 +113,11 @@ def build_discriminator(
     norm: str,
     max_width: int | None = None,
     features: nn.Module | None = None,
+    options: Sequence[str] = (),
 ) -> Discriminator:
     """A fresh discriminator: [N, channels, *resolution], labels [N] -> logits [N] or [N, K].
 
-    features: what a family looks through that looks through something.
+    features: what a family looks through that looks through something. options: as for the generator.
     """
     check_size(network, resolution)
     family = NETWORKS[network]
@@ -121,7 +129,21 @@ def build_discriminator(
     if family.looks_through:
         arguments["features"] = features
     shape = {"resolution": resolution, "channels": channels, "width": width, "classes": classes}
-    return family.Discriminator(**shape, **arguments, **_cap(network, max_width))
+    built: Discriminator = _build(
+        network, family.Discriminator, {**shape, **arguments, **_cap(network, max_width)}, options
+    )
+    return built
+
+
+def _build(network: str, constructor: type[Any], arguments: dict[str, Any], options: Sequence[str]) -> Any:
+    family = NETWORKS[network]
+    own = read_options(network, options, (family.Generator, family.Discriminator), constructor)
+    try:
+        return constructor(**arguments, **own)
+    except ValueError as error:
+        if not own:
+            raise
+        raise UsageError(f"--network-options {','.join(options)}: {error}") from None
 
 
 def _cap(network: str, max_width: int | None) -> dict[str, Any]:

@@ -50,6 +50,7 @@ FIXED_ON_RESUME = {
     "width",
     "max_width",
     "d_width",
+    "network_options",
     "d_norm",
     "optimizer",
 }
@@ -147,6 +148,7 @@ def make_plan(
         z_dim=settings.z_dim,
         width=settings.width,
         max_width=settings.max_width,
+        network_options=settings.network_options,
         class_names=data.class_names,
         class_shares=data.class_shares,
         recipe=recipe.name,

@@ -60,6 +60,7 @@ class TrainState:
             "width": config.width,
             "max_width": config.max_width,
             "classes": config.classes,
+            "options": config.network_options,
         }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import importlib.util
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,42 +25,23 @@ ABRUPT_PATIENCE_S = 1.0
 FINISH_PATIENCE_S = 60.0  # for all trackers together: what they still hold is written, or sent
 
 
-def _tensorboard(opening: Opening) -> Tracker:
-    from ganvas.training.trackers.tensorboard_files import TensorBoard
-
-    return TensorBoard(opening)
-
-
-def _wandb(opening: Opening) -> Tracker:
-    from ganvas.training.trackers.weights_and_biases import WeightsAndBiases
-
-    return WeightsAndBiases(opening)
-
-
-def _mlflow(opening: Opening) -> Tracker:
-    from ganvas.training.trackers.mlflow_store import MLflow
-
-    return MLflow(opening)
-
-
-def _trackio(opening: Opening) -> Tracker:
-    from ganvas.training.trackers.trackio_project import Trackio
-
-    return Trackio(opening)
+def _class(module: str, name: str) -> Callable[[Opening], Tracker]:
+    opener: Callable[[Opening], Tracker] = getattr(importlib.import_module(f"ganvas.training.trackers.{module}"), name)
+    return opener
 
 
 @dataclass(frozen=True)
 class _Kind:
     packages: tuple[str, ...]  # that must be installed
-    open: Callable[[Opening], Tracker]
+    load: Callable[[], Callable[[Opening], Tracker]]  # imports them
     takes_back: bool = False  # whether points after a checkpoint can be dropped, and are then written again
 
 
 _KINDS = {
-    "tensorboard": _Kind(("tensorboardX",), _tensorboard, takes_back=True),
-    "wandb": _Kind(("wandb",), _wandb),
-    "mlflow": _Kind(("mlflow", "sqlalchemy", "alembic"), _mlflow),
-    "trackio": _Kind(("trackio",), _trackio),
+    "tensorboard": _Kind(("tensorboardX",), partial(_class, "tensorboard_files", "TensorBoard"), takes_back=True),
+    "wandb": _Kind(("wandb",), partial(_class, "weights_and_biases", "WeightsAndBiases")),
+    "mlflow": _Kind(("mlflow", "sqlalchemy", "alembic"), partial(_class, "mlflow_store", "MLflow")),
+    "trackio": _Kind(("trackio",), partial(_class, "trackio_project", "Trackio")),
 }
 NAMES = (*_KINDS, "none")
 
@@ -160,6 +142,23 @@ def _past(run: Path, resume_images: int | None) -> Iterator[Point]:
             yield Point(images, numbers)
 
 
+def _loaded(kind: _Kind) -> Callable[[Opening], Tracker]:
+    """What opens a tracker; if its packages cannot be imported, what raises that in the tracker's thread.
+
+    They are imported here, in the main thread: many set environment variables meanwhile, and where torch reads others
+    in another thread at that moment, the C library crashes.
+    """
+    try:
+        return kind.load()
+    except (Exception, SystemExit) as error:
+        problem = error
+
+    def refuse(opening: Opening) -> Tracker:
+        raise problem
+
+    return refuse
+
+
 def open_trackers(
     names: Sequence[str],
     run: Path,
@@ -189,7 +188,7 @@ def open_trackers(
         if told is not None and resume_images is not None and _KINDS[name].takes_back:
             told.forget_after(resume_images if resume_images else -1)
         opening = Opening(run, settings, facts, resume_images, told.identity if told is not None else None)
-        workers.append(Worker(name, _KINDS[name].open, opening, record, partial(_past, run, resume_images)))
+        workers.append(Worker(name, _loaded(_KINDS[name]), opening, record, partial(_past, run, resume_images)))
         places.append(place(name, run))
     for worker in workers:
         worker.start()
