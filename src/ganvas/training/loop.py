@@ -15,7 +15,7 @@ from torch import Tensor
 from ganvas.devices import be_deterministic, keep_freed_memory
 from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features
-from ganvas.games.engine import open_engine
+from ganvas.games.engine import Engine, open_engine
 from ganvas.model import Model, load
 from ganvas.networks.biggan import standing_statistics
 from ganvas.settings import TrainSettings
@@ -38,7 +38,7 @@ from ganvas.training.session import (
     Session,
     make_budget,
 )
-from ganvas.training.settle import begin, begin_run, say_checkup, say_resumed, settle
+from ganvas.training.settle import Settled, begin, begin_run, say_checkup, say_resumed, settle
 from ganvas.training.state import TrainState
 from ganvas.training.stop import StopRequest, usr1_as_sigterm
 from ganvas.training.trackers.opening import open_trackers
@@ -95,12 +95,10 @@ def train(
     if engine.device.type == "cpu":
         keep_freed_memory()
     folder = engine.on_main(lambda: choose_run_folder(out, str(source), recipe, overwrite=overwrite, resume=resume))
-    saved = folder if resume and folder.settings.is_file() else None
-    alone = engine.is_main
     with ExitStack() as stack:
         stack.enter_context(usr1_as_sigterm())
         lock = RunLock(folder.lock)
-        if alone:
+        if engine.is_main:
             stack.callback(forget_if_empty, folder)
             stack.enter_context(lock)
         engine.wait()
@@ -110,51 +108,76 @@ def train(
             words,
             engine,
             store=store,
-            saved=saved,
-            quiet=quiet or not alone,
+            saved=folder if resume and folder.settings.is_file() else None,
+            quiet=quiet or not engine.is_main,
             accept_changes=accept_changes,
         )
-        data, plan = settled.store, settled.plan
-        if plan.settings.deterministic:
+        if settled.plan.settings.deterministic:
             be_deterministic()
-        problems: list[str] = []
-        features = looked_through.learned(plan.config, data, engine, judge_effort(plan.settings.minutes))
-        state = TrainState.create(plan.settings, plan.config, engine, problems.append, features)
-        facts = first_facts(plan, data, state)
-        if alone:
-            for swept in (folder.path, folder.samples, folder.checkpoints):
-                sweep(swept, locked=True)
-        engine.wait()
-        checkpoint, damaged = load_newest_checkpoint(folder.checkpoints) if resume else (None, [])
-        facts["images_seen"] = 0 if checkpoint is None else int(checkpoint.counters["images"])
-        engine.on_main(lambda: begin_run(folder, settled, facts, fresh=overwrite))
-        resumed_at = facts["images_seen"] if resume else None
-        lines = 0 if checkpoint is None else int(checkpoint.counters.get("lines", 0))
-        stats = folder.stats if alone else Path(os.devnull)
-        journal = stack.enter_context(Journal(stats, quiet=quiet or not alone, keep=lines))
-        if lock.recovered:
-            journal.say(f"lock       {lock.recovered}")
-        introduce(journal, folder, plan, data, facts)
-        say_checkup(journal, folder, settled.checkup)
-        judge = learn_judge(data, plan.settings.minutes, engine.device, journal) if alone else None
-        stop = stack.enter_context(StopRequest())
-        session = Session(folder, data, plan, state, judge, journal, stop, facts, started, settled.source)
-        for line in begin(session, checkpoint):
-            journal.say(f"begins     {line}")
-        if resume:
-            say_resumed(journal, state.images, checkpoint is not None, damaged, settled.changes)
-        if judge is not None:
-            equip(session, stack, judge, checkpoint, resumed_at, watch)
-        session.budget = make_budget(session, float(checkpoint.counters["seconds"]) if checkpoint else 0.0)
+        session, checkpoint = open_session(
+            stack, settled, folder, engine, lock.recovered, resume=resume, overwrite=overwrite, quiet=quiet,
+            started=started, watch=watch,
+        )  # fmt: skip
         try:
-            play(session, problems, fresh=checkpoint is None)
+            play(session, fresh=checkpoint is None)
         except (GanvasError, OSError) as error:
-            if alone:
-                folder.write_facts({**facts, "ended": "failed", "error": str(error), "images_seen": state.images})
+            if engine.is_main:
+                seen = session.state.images
+                folder.write_facts({**session.facts, "ended": "failed", "error": str(error), "images_seen": seen})
             raise
         finally:
             session.batches.close()
         return finish_run(session)
+
+
+def open_session(
+    stack: ExitStack,
+    settled: Settled,
+    folder: RunFolder,
+    engine: Engine,
+    recovered: str,
+    *,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
+    started: float,
+    watch: Callback | None,
+) -> tuple[Session, Checkpoint | None]:
+    """Everything the loop needs, at its beginning or where the newest checkpoint left it; what closes is on the stack.
+
+    recovered: what was said of a lock that a dead process had left.
+    """
+    data, plan, alone = settled.store, settled.plan, engine.is_main
+    problems: list[str] = []
+    features = looked_through.learned(plan.config, data, engine, judge_effort(plan.settings.minutes))
+    state = TrainState.create(plan.settings, plan.config, engine, problems.append, features)
+    facts = first_facts(plan, data, state)
+    if alone:
+        for swept in (folder.path, folder.samples, folder.checkpoints):
+            sweep(swept, locked=True)
+    engine.wait()
+    checkpoint, damaged = load_newest_checkpoint(folder.checkpoints) if resume else (None, [])
+    facts["images_seen"] = 0 if checkpoint is None else int(checkpoint.counters["images"])
+    engine.on_main(lambda: begin_run(folder, settled, facts, fresh=overwrite))
+    resumed_at = facts["images_seen"] if resume else None
+    lines = 0 if checkpoint is None else int(checkpoint.counters.get("lines", 0))
+    stats = folder.stats if alone else Path(os.devnull)
+    journal = stack.enter_context(Journal(stats, quiet=quiet or not alone, keep=lines))
+    if recovered:
+        journal.say(f"lock       {recovered}")
+    introduce(journal, folder, plan, data, facts)
+    say_checkup(journal, folder, settled.checkup)
+    judge = learn_judge(data, plan.settings.minutes, engine.device, journal) if alone else None
+    stop = stack.enter_context(StopRequest())
+    session = Session(folder, data, plan, state, judge, journal, stop, facts, started, settled.source, problems)
+    for line in begin(session, checkpoint):
+        journal.say(f"begins     {line}")
+    if resume:
+        say_resumed(journal, state.images, checkpoint is not None, damaged, settled.changes)
+    if judge is not None:
+        equip(session, stack, judge, checkpoint, resumed_at, watch)
+    session.budget = make_budget(session, float(checkpoint.counters["seconds"]) if checkpoint else 0.0)
+    return session, checkpoint
 
 
 def equip(

@@ -29,11 +29,11 @@ from ganvas.training.watch import Seen
 LOG_EVERY_STEPS = 50
 
 
-def play(session: Session, problems: list[str], *, fresh: bool) -> None:
+def play(session: Session, *, fresh: bool) -> None:
     """The loop: batches in, steps played, the average moved, and now and then a line, a look, a sheet, a checkpoint.
 
     Several processes go through it step by step together; the main one's clock counts, and it alone writes.
-    problems: what the game had to change, told at the next line. fresh: whether nothing was restored.
+    fresh: whether nothing was restored.
     """
     state, budget, engine = session.state, session.budget, session.engine
     sheets, due = sheet_times(session), checkpoint_times(session)
@@ -63,8 +63,8 @@ def play(session: Session, problems: list[str], *, fresh: bool) -> None:
         if state.step % LOG_EVERY_STEPS == 0:
             if engine.is_main:
                 log(session)
-                while problems:
-                    session.journal.warn(state.images, problems.pop(0))
+                while session.problems:
+                    session.journal.warn(state.images, session.problems.pop(0))
             look = engine.on_main(lambda: look_around(session, progress))  # noqa: B023
             if look.is_best:
                 write_checkpoint(session, best=True)

@@ -52,6 +52,7 @@ class Session:
     facts: dict[str, Any]
     started: float
     source: Source
+    problems: list[str] = field(default_factory=list)  # what the game had to change, told at the next line
     saver: Saver | None = None  # these three of the main process
     watch: Watch | None = None
     trackers: Trackers | None = None
