@@ -137,6 +137,29 @@ def test_compiling_that_fails_falls_back_and_says_so_once(monkeypatch):
     assert all(torch.equal(plain[name], fallen[name]) for name in plain)
 
 
+@pytest.mark.parametrize("turns", ["alternating", "simultaneous"])
+def test_a_compiled_backward_pass_that_fails_is_played_again_without_compiling(monkeypatch, turns):
+    class Fails(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            raise RuntimeError("modified by an inplace operation")
+
+    monkeypatch.setattr(torch, "compile", lambda network: lambda *inputs: Fails.apply(network(*inputs)))
+    said = []
+    cells = {"network": "mlp", "z_dim": 8, "width": 8, "batch": 8, "turns": turns}
+    plain = played(make_game(build_settings(cells)))
+    fallen = played(make_game(build_settings({**cells, "compile": True}), on_problem=said.append))
+    assert said == [
+        "MlpGenerator cannot be compiled and goes on as it is (modified by an inplace operation)",
+        "MlpDiscriminator cannot be compiled and goes on as it is (modified by an inplace operation)",
+    ]
+    assert all(torch.equal(plain[name], fallen[name]) for name in plain)
+
+
 def test_rows_are_those_of_the_whole_batch():
     whole = Draws("cpu", (1, 2))
     part = Draws("cpu", (1, 2), Rows(8, 4))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ganvas.errors import UsageError
 from ganvas.games.apa import pseudo_reals
 from ganvas.games.augmenter import Augmenter
-from ganvas.games.compiling import maybe_compiled
+from ganvas.games.compiling import MaybeCompiled
 from ganvas.games.engine import Engine
 from ganvas.games.gradient_penalties import PENALTIES, gradient_penalties
 from ganvas.games.micro_batches import MicroBatches
@@ -60,14 +60,19 @@ class GenerationGame:
         self.scaler = torch.amp.GradScaler("cuda" if on_gpu else "cpu", enabled=settings.precision == "fp16")
         share = self.engine.share_of(settings.batch)
         self.parts = MicroBatches(
-            settings.micro_batch or settings.batch, share, self.engine, self._forget_gradients, on_problem
+            settings.micro_batch or settings.batch,
+            share,
+            self.engine,
+            self._forget_gradients,
+            self._stop_compiling,
+            on_problem,
         )
         self.g_lr_scale = self.d_lr_scale = 1.0  # besides the schedule: less after a sick run was rolled back
         self.d_turns = 0  # decides when a lazy penalty is due
         self.progress = 0.0  # of the run, in [0, 1]
         self.augmenter = Augmenter(settings)
         self.regularisers = Regularisers(G, D, settings, self.engine.device)
-        self._draw, self._judge = (maybe_compiled(n, settings.compile, on_problem) for n in (G, D))
+        self._draw, self._judge = (MaybeCompiled(n, settings.compile, on_problem) for n in (G, D))
 
     def step(self, reals: Sequence[Batch], random: Draws, progress: float) -> Stats:
         """One G update with the D updates that belong to it: `n_critic` batches of reals, `progress` in [0, 1]."""
@@ -92,6 +97,7 @@ class GenerationGame:
         for turn, batch in enumerate(early):
             self._early_turn(*batch, random, turn)
         noise, due = random.at(NOISE, len(early)), self._penalty_is_due()
+        given_up = self._draw.given_up
         # Drawn once and used by both turns where the memory holds it, or again in parts by the G turn.
         fakes = [self.parts.fitting(lambda: self._fakes(labels, len(real), noise, keep=True))]
         z = self.noise(len(real), random.at(NOISE, len(early)))
@@ -100,10 +106,14 @@ class GenerationGame:
             lambda: self.discriminator_turn(shown, fakes[0].detach(), labels, random.at(D_TURN, len(early)), due, z)
         )
 
+        if self._draw.given_up and not given_up:
+            fakes.clear()  # their way back was compiled
+
         def learn() -> Stats:
-            if fakes and fakes[0].requires_grad and self.parts.hold(len(real)):
-                return self.generator_turn(real, fakes[0], labels, random.at(G_TURN), z)
-            fakes.clear()  # their graph takes the memory that is short
+            fake = fakes.pop() if fakes else None  # once: a turn that fails may have used up their graph
+            if fake is not None and fake.requires_grad and self.parts.hold(len(real)):
+                return self.generator_turn(real, fake, labels, random.at(G_TURN), z)
+            del fake  # its graph takes the memory that is short
             return self._generator_turn_in_parts(real, labels, noise, random.at(G_TURN))
 
         return {**stats, **self.parts.fitting(learn)}
@@ -298,6 +308,11 @@ class GenerationGame:
     def _forget_gradients(self) -> None:
         self.d_optimizer.zero_grad(set_to_none=True)
         self.g_optimizer.zero_grad(set_to_none=True)
+
+    def _stop_compiling(self, error: Exception) -> bool:
+        """After a turn that failed: whether the networks were compiled, and are no more."""
+        given_up = [network.give_up(error) for network in (self._draw, self._judge)]  # of both, whichever it was
+        return any(given_up)
 
     def draw(self, labels: Tensor | None, n: int, random: Draws) -> Tensor:
         """Fakes with the labels of the real batch: [n, C, H, W] in [-1, 1]."""

@@ -17,14 +17,21 @@ class MicroBatches:
     """size: how many pictures go through the networks at once; less as soon as the memory does not hold them.
 
     share: how many pictures of a batch are this process's. forget: gives back what a turn that failed has left behind.
+    give_up: after an error that is not of memory, whether there is a plainer way, which is taken from then on.
     on_problem: told in words when the parts become smaller.
     """
 
     def __init__(
-        self, size: int, share: int, engine: Engine, forget: Callable[[], None], on_problem: Callable[[str], None]
+        self,
+        size: int,
+        share: int,
+        engine: Engine,
+        forget: Callable[[], None],
+        give_up: Callable[[Exception], bool],
+        on_problem: Callable[[str], None],
     ) -> None:
         self.size, self._share, self._engine = size, share, engine
-        self._forget, self._on_problem = forget, on_problem
+        self._forget, self._give_up, self._on_problem = forget, give_up, on_problem
 
     def hold(self, n: int) -> bool:
         """Whether n pictures go through at once."""
@@ -46,6 +53,9 @@ class MicroBatches:
                 return turn()
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 held = min(self.size, self._share)
+                if not _is_out_of_memory(error) and self._give_up(error):
+                    self._forget()
+                    continue
                 if not _is_out_of_memory(error) or held == 1:
                     raise
                 self.size = (held + 1) // 2
