@@ -161,5 +161,7 @@ def test_settings_that_only_a_burn_in_reaches_ask_for_one():
 
 def test_simultaneous_turns_need_one_logit_per_picture():
     state = make_state("fastgan", d_norm="spectral", turns="simultaneous")
+    play(state)  # one for the whole of a small picture
+    state.game._judge = lambda images, labels: state.game.D(images, labels).unsqueeze(1).expand(-1, 25)
     with pytest.raises(UsageError, match="needs one logit per picture, and the D of 'fastgan' gives 25"):
         play(state)

@@ -88,11 +88,14 @@ def test_any_size_channels_and_classes(resolution, classes):
         assert seen["features"].shape == (2, sum(head.width for head in D.heads))
 
 
-def test_every_size_of_features_gives_a_map_of_logits_of_one_size():
+def test_every_size_of_features_gives_one_logit_or_from_256_pixels_on_a_map_of_one_size():
     D = discriminator((32, 32))  # maps of 16x16 and 8x8
     assert D.mixed.halvings == [2, 1]
     assert [tuple(x.shape) for x in D.mixed(torch.randn(1, 1, 32, 32))] == [(1, 4, 16, 16), (1, 8, 8, 8)]
-    assert D(torch.randn(1, 1, 32, 32)).shape == (1, 2 * 4 * 4)
+    assert D(torch.randn(1, 1, 32, 32)).shape == (1, 2)
+    D = discriminator((256, 256))  # maps of 128x128 and 64x64
+    assert D.mixed.halvings == [5, 4]
+    assert D(torch.randn(1, 1, 256, 256)).shape == (1, 2 * 4 * 4)
 
 
 def test_of_a_chain_of_layers_the_last_map_of_each_size_is_taken():
@@ -103,7 +106,7 @@ def test_of_a_chain_of_layers_the_last_map_of_each_size_is_taken():
     assert [tuple(x.shape[1:]) for x in maps] == [(4, 16, 16), (6, 8, 8), (6, 4, 4)]
     torch.testing.assert_close(maps[0], chain[:2](images))
     torch.testing.assert_close(maps[2], chain[:5](images))
-    assert discriminator(features=chain)(images).shape == (2, 3 * 4 * 4)
+    assert discriminator(features=chain)(images).shape == (2, 3)
 
 
 def test_what_a_chain_was_trained_on_it_is_shown():
@@ -124,7 +127,7 @@ def test_the_network_that_a_judge_trained_on_the_data_can_be_looked_through():
         embedded = torch.relu(net.features(net.trunk[-1](maps[-1])))
     torch.testing.assert_close(embedded, net(images).detach())
     D = discriminator((80, 64), 3, features=SequentialMaps.of_feature_net(net))
-    assert D(images).shape == (2, 3 * 4 * 4)
+    assert D(images).shape == (2, 3)
 
 
 def test_what_it_looks_through_gets_no_gradient_and_does_not_move_while_it_learns():

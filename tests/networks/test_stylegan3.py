@@ -17,6 +17,7 @@ from ganvas.networks.stylegan3 import (
     Magnitude,
     Stylegan3Generator,
     bands,
+    usual_layers,
 )
 
 
@@ -45,6 +46,20 @@ def test_bands_and_rates_are_those_of_the_paper_at_1024_pixels():
     assert growth == pytest.approx([256 ** (1 / 12)] * 12)
     assert [s.stopband for s in steps][::13] == pytest.approx([2**2.1, 512 * 2**0.3])
     assert all(s.half_width > 0 for s in steps)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "layers", "margin"),
+    [((1024, 1024), 14, 10), ((256, 400), 14, 10), ((128, 128), 10, 4), ((32, 48), 6, 4), ((16, 16), 5, 4)],
+)
+def test_a_small_picture_gets_fewer_layers_and_a_narrower_margin_than_the_paper_gives_large_ones(
+    resolution, layers, margin
+):
+    assert usual_layers(resolution) == (layers, margin)
+    with torch.device("meta"):
+        G = Stylegan3Generator(resolution, 3, z_dim=8, width=4, max_width=8)
+    assert len(G.filtered) == layers
+    assert G.layers == layers + 2
 
 
 @pytest.mark.parametrize(

@@ -86,14 +86,27 @@ def test_a_norm_without_modulation_is_layer_norm_and_w_scales_and_shifts_it():
     torch.testing.assert_close(norm(x, w), 2 * F.layer_norm(x, (8,)) + 5)
 
 
-def test_a_doubling_puts_the_four_children_of_a_token_where_it_was():
+def doubling_of(smooth, sharp):
     doubling = Doubling(4, 1)
-    nn.init.eye_(doubling.linear.weight)
-    nn.init.zeros_(doubling.linear.bias)
+    nn.init.zeros_(doubling.smooth.bias)
+    with torch.no_grad():
+        doubling.smooth.weight.copy_(torch.tensor([smooth]))
+        doubling.sharp.weight.copy_(2 * torch.tensor(sharp))  # SHARP halves it
+    return doubling
+
+
+def test_a_doubling_goes_over_from_token_to_token_where_it_is_smooth():
+    doubling = doubling_of([1.0, 0, 0, 0], torch.zeros(4, 4).tolist())
+    x = torch.zeros(1, 1, 2, 4)
+    x[0, 0, 1] = torch.tensor([4.0, 9, 9, 9])
+    assert doubling(x)[0, :, :, 0].tolist() == [[0, 1, 3, 4], [0, 1, 3, 4]]
+
+
+def test_a_doubling_puts_the_four_children_of_a_token_where_it_was_where_it_is_sharp():
+    doubling = doubling_of([0.0, 0, 0, 0], torch.eye(4).tolist())
     x = torch.zeros(1, 2, 2, 4)
     x[0, 1, 0] = torch.tensor([1.0, 2.0, 3.0, 4.0])
-    doubled = doubling(x)[0, :, :, 0]
-    assert doubled.tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [1, 2, 0, 0], [3, 4, 0, 0]]
+    assert doubling(x)[0, :, :, 0].tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [1, 2, 0, 0], [3, 4, 0, 0]]
 
 
 @pytest.mark.parametrize("resolution", SIZES)

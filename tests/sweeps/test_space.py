@@ -75,7 +75,7 @@ def test_the_default_space_holds_the_recipe_and_the_settings_accept_its_corners(
     for name in ("g_lr", "d_lr", "batch"):
         assert getattr(base, name) in space[name]
     # Not under BatchNorm in D, nor beside another penalty or clipped weights.
-    assert ("r1_gamma" in space) == (recipe not in ("dcgan", "lsgan", "wgan", "wgan-gp", "progressive"))
+    assert ("r1_gamma" in space) == (recipe not in ("dcgan", "lsgan", "wgan", "wgan-gp"))
     assert ("beta1" in space) == (recipe != "wgan")
 
 

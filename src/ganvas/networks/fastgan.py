@@ -4,9 +4,11 @@ G (section 3.1): 4x4 and up by nearest-neighbour doublings, each a 3x3 convoluti
 every second stage has a second convolution and noise. Skip-layer excitation: a map four doublings below weighs the
 channels of a stage. With fewer than four doublings (below 64 pixels) the first map weighs the last.
 
-D (section 3.2): a residual encoder down to an 8x8 map and a logit for each 4x4 patch of it: 25 judgements for most
-sizes. Two small decoders draw the real picture anew: the whole from the 8x8 map, and one quarter from that quarter of
-the 16x16 map, so that the encoder keeps what a picture is made of (`FastganDiscriminator.reconstruct`).
+D (section 3.2): a residual encoder down to an 8x8 map and a logit for each 4x4 patch of it: 25 judgements. Below 256
+pixels, which is smaller than any of the paper, so short an encoder would judge texture wherever it stands, and G would
+paint eyes anywhere: there the last map is 4x4, and its one logit knows the place of things. Two small decoders draw the
+real picture anew: the whole from the last map, at half its size or less, and one quarter from that quarter of the map
+before, so that the encoder keeps what a picture is made of (`FastganDiscriminator.reconstruct`).
 
 Left out or changed: the perceptual distance of the reconstructions, which needs downloaded weights (see
 `ganvas.objectives.reconstruction`); BatchNorm in D, which would tie a picture's logit to its batch and forbid
@@ -33,7 +35,9 @@ from ganvas.networks.sizes import Size, doublings
 from ganvas.networks.spectral import normalise_spectrally
 
 START = 4  # the side of G's first map
-LAST = 8  # the side of D's last map
+LAST, SMALL_LAST = 8, 4  # the side of D's last map, from `PUBLISHED_FROM` pixels on and below
+PUBLISHED_FROM = 256
+PATCH = 4  # of the last map that a logit judges
 REACH = 4  # doublings that a skip-layer excitation spans: 4 -> 64, 8 -> 128, ...
 RESIDUAL_STAGES = 5  # of D: larger pictures are brought to 256 pixels by plain strided convolutions
 DECODED = 4  # doublings of a decoder at most: 8 -> 128
@@ -87,11 +91,12 @@ class FastganGenerator(Generator):
 
 
 class FastganDiscriminator(Discriminator):
-    """images: [N, C, H, W], labels: [N] or None -> logits [N, K], one for each 4x4 patch of the last map.
+    """images: [N, C, H, W], labels: [N] or None -> logits [N, K], one for each 4x4 patch of the last map; [N] where
+    that is all of the map.
 
     width: channels of the first layer; each stage behind it has twice as many up to `max_width`. norm: "spectral" for
     the hinge objective, or "none" for a penalty on gradients. `details` also gives "features" [N, F] and the maps that
-    the decoders read, "early" [N, C1, 16, 16] and "late" [N, C2, 8, 8].
+    the decoders read, "early" [N, C1, 2h, 2w] and "late" [N, C2, h, w].
     """
 
     def __init__(
@@ -105,7 +110,7 @@ class FastganDiscriminator(Discriminator):
     ) -> None:
         super().__init__()
         gain = GAIN if norm == "spectral" else 1.0
-        stages = len(doublings(resolution, start=LAST if min(resolution) > LAST else min(resolution) // 2)) - 1
+        stages = len(doublings(resolution, start=LAST if min(resolution) >= PUBLISHED_FROM else SMALL_LAST)) - 1
         plain = max(0, stages - RESIDUAL_STAGES)
         layers: list[nn.Module] = []
         before, after = channels, width
@@ -121,7 +126,8 @@ class FastganDiscriminator(Discriminator):
         self.early = nn.Sequential(*layers)
         self.late = _ResidualDown(before, after, gain)
         self.features = nn.Sequential(nn.Conv2d(after, after, 1), _Activation(gain))
-        self.logits = nn.Conv2d(after, 1, 4)
+        patch = [min(PATCH, side >> stages) for side in resolution]
+        self.logits = nn.Conv2d(after, 1, (patch[0], patch[1]))
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, a=0.2)
@@ -130,7 +136,7 @@ class FastganDiscriminator(Discriminator):
         if norm == "spectral":
             normalise_spectrally(self, nn.Conv2d)
         self.projection = Projection(classes, after)
-        self.decode_whole = _Decoder(after, channels, min(DECODED, stages))
+        self.decode_whole = _Decoder(after, channels, min(DECODED, stages - 1))  # as large as the quarter: 128 of 256
         self.decode_quarter = _Decoder(before, channels, min(DECODED, stages - 1))
 
     def details(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
@@ -139,6 +145,8 @@ class FastganDiscriminator(Discriminator):
         map_of_features = self.features(late)
         features = map_of_features.mean(dim=(2, 3))
         logits = self.logits(map_of_features).flatten(1) + self.projection(features, labels)[:, None]
+        if logits.shape[1] == 1:
+            logits = logits[:, 0]
         return {"logits": logits, "features": features, "early": early, "late": late}
 
     def reconstruct(

@@ -116,7 +116,7 @@ class ProgressiveGenerator(Growing, Generator):
         width: int = 16,
         classes: int = 0,
         max_width: int = 512,
-        grown_by: float = 0.6,
+        grown_by: float = 0.5,
     ) -> None:
         super().__init__()
         self.z_dim, self.classes = z_dim, classes
@@ -166,7 +166,7 @@ class ProgressiveDiscriminator(Growing, Discriminator):
         width: int = 16,
         classes: int = 0,
         max_width: int = 512,
-        grown_by: float = 0.6,
+        grown_by: float = 0.5,
         deviation_group: int = 4,
     ) -> None:
         super().__init__()

@@ -9,9 +9,11 @@ Which network looks is the user's choice: any module with `feature_maps(images) 
 `nn.Sequential`, whose last map of each size is taken. `SequentialMaps.of_feature_net` takes the network that a judge
 trains on the data. Beware of judging with the network that D looked through: its distances flatter this G.
 
-Left out or changed: no trained network is supplied, so none of the published numbers can be expected of a network
-trained on the same pictures; a map is divided by its root mean square on smooth noise, so that features of any scale
-begin alike; no BatchNorm in D (see `ganvas.networks.fastgan`), with a gain in its place.
+Left out or changed: below 256 pixels, which is smaller than any of the paper, a discriminator judges the whole of its
+last map by one logit and not each place of it, so that it knows where things are; no trained network is supplied, so
+none of the published numbers can be expected of a network trained on the same pictures; a map is divided by its root
+mean square on smooth noise, so that features of any scale begin alike; no BatchNorm in D (see
+`ganvas.networks.fastgan`), with a gain in its place.
 
 Every side from 8 pixels up, square or not, that the feature network can do.
 """
@@ -29,7 +31,7 @@ from torch.nn import functional as F
 
 from ganvas.networks.conditioning import Projection
 from ganvas.networks.contract import Discriminator
-from ganvas.networks.fastgan import FastganGenerator
+from ganvas.networks.fastgan import PUBLISHED_FROM, FastganGenerator
 from ganvas.networks.sizes import Size, doublings
 from ganvas.networks.spectral import normalise_spectrally
 
@@ -66,8 +68,9 @@ class ProjectedDiscriminator(Discriminator):
                 "features=, a module with feature_maps(images) or an nn.Sequential, trained on these or other pictures"
             )
         self.mixed = MixedMaps(features, resolution, channels, width, max_width)
+        whole = self.mixed.last if min(resolution) < PUBLISHED_FROM else None
         heads = [
-            _Head(before, halvings, max_width)
+            _Head(before, halvings, max_width, whole)
             for before, halvings in zip(self.mixed.widths, self.mixed.halvings, strict=True)
         ]
         self.heads = nn.ModuleList(heads)
@@ -185,9 +188,12 @@ def fixed(network: M) -> M:
 
 
 class _Head(nn.Module):
-    """The discriminator of one map: [N, before, h, w] -> features [N, width] and logits [N, K]."""
+    """The discriminator of one map: [N, before, h, w] -> features [N, width] and logits [N, K].
 
-    def __init__(self, before: int, halvings: int, max_width: int) -> None:
+    whole: the size of the last map, if one logit is to judge all of it; None for one at each place.
+    """
+
+    def __init__(self, before: int, halvings: int, max_width: int, whole: Size | None) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for _ in range(halvings):
@@ -196,7 +202,7 @@ class _Head(nn.Module):
             before = after
         layers += [nn.Conv2d(before, before, 3, padding=1), _Activation()]
         self.layers = nn.Sequential(*layers)
-        self.logits = nn.Conv2d(before, 1, 3, padding=1)
+        self.logits = nn.Conv2d(before, 1, 3, padding=1) if whole is None else nn.Conv2d(before, 1, whole)
         self.width = before
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

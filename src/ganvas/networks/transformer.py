@@ -2,13 +2,15 @@
 
 G follows ViTGAN (Lee et al., 2022) in how z enters: tokens pass through self-attention and a two-layer perceptron,
 each behind a layer norm whose scale and shift are functions of w, and w of z ("self-modulated"). TransGAN (Jiang et
-al., 2021): few tokens first, then doublings by pixel shuffle, each with fewer channels, up to one token per pixel. HiT
-(Zhao et al., 2021) in how large maps stay affordable: attention is among the tokens of a window in one block, and
-among the tokens at the same place of all windows in the next, so that two blocks connect any two pixels; and maps
-larger than `attend_up_to` have no attention at all, only the perceptron.
+al., 2021): few tokens first, then doublings by pixel shuffle, each with fewer channels, up to one token per pixel; to
+which a bilinear doubling is added, as StyleSwin (Zhang et al., 2022) has it: by pixel shuffle alone no token knows its
+neighbour, and G paints tiles until attention has learned what lies side by side. HiT (Zhao et al., 2021) in how large
+maps stay affordable: attention is among the tokens of a window in one block, and among the tokens at the same place of
+all windows in the next, so that two blocks connect any two pixels; and maps larger than `attend_up_to` have no
+attention at all, only the perceptron.
 
-D is a residual network of convolutions without any norm, for R1 (Mescheder et al., 2018), as in StyleSwin (Zhang et
-al., 2022): transformer discriminators need strong augmentation or distillation to keep up.
+D is a residual network of convolutions without any norm, for R1 (Mescheder et al., 2018), as in StyleSwin: transformer
+discriminators need strong augmentation or distillation to keep up.
 
 Left out: ViTGAN's implicit (Fourier) output, TransGAN's relative positions (rows and columns have learned embeddings at
 every size instead), StyleSwin's wavelet discriminator, and attention in D.
@@ -23,6 +25,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ganvas.networks.conditioning import LabelledNoise, Projection
 from ganvas.networks.contract import Chance, Discriminator, Generator
@@ -33,6 +36,7 @@ START = 8  # the largest side of G's first map, and of a window
 LAST = 4  # the side of D's last map
 HEAD = 32  # channels of an attention head
 W_DIM = 128
+SHARP = 0.5  # of what a doubling adds to each child alone, at the start: at 1 G paints tiles for long
 
 
 class TransformerGenerator(Generator):
@@ -162,16 +166,23 @@ class WindowAttention(nn.Module):
 
 
 class Doubling(nn.Module):
-    """Each token becomes two by two, with weights of their own: [N, H, W, before] -> [N, 2H, 2W, after]."""
+    """Each token becomes two by two: [N, H, W, before] -> [N, 2H, 2W, after].
+
+    The sum of what it passes on bilinearly, which goes over into its neighbours', and of what it says to each of the
+    four alone (pixel shuffle).
+    """
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(before, 4 * after)
+        self.smooth = nn.Linear(before, after)
+        self.sharp = nn.Linear(before, 4 * after, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         n, height, width, _ = x.shape
-        x = self.linear(x).view(n, height, width, 2, 2, -1)
-        return x.permute(0, 1, 3, 2, 4, 5).reshape(n, 2 * height, 2 * width, -1)
+        smooth = F.interpolate(self.smooth(x).permute(0, 3, 1, 2), scale_factor=2, mode="bilinear").permute(0, 2, 3, 1)
+        sharp = self.sharp(x).view(n, height, width, 2, 2, -1).permute(0, 1, 3, 2, 4, 5)
+        doubled: Tensor = smooth + SHARP * sharp.reshape(n, 2 * height, 2 * width, -1)
+        return doubled
 
 
 class _Stage(nn.Module):
