@@ -219,6 +219,10 @@ class TrainSettings(DataSettings):
     # how long
     minutes: float | None = Field(None, gt=0, le=60 * 24 * 365, description="wall time of the whole command")
     images: int | None = Field(None, ge=1, le=10**12, description="real images shown to D, instead of minutes")
+    probe: bool = Field(False, description="first find gamma and learning rates for these pictures by short runs")
+    probe_minutes: float | None = Field(
+        None, gt=0, le=60 * 24, description="of --minutes, for --probe [default: a tenth of them, from 1 to 5]"
+    )
 
     # the machine
     batch: int = Field(64, ge=2, le=65536, description="real images per update")
@@ -334,6 +338,12 @@ class TrainSettings(DataSettings):
         per_picture = self.r1_gamma or self.r2_gamma or self.gp_weight or self.dragan_weight
         if self.minutes is not None and self.images is not None:
             raise ValueError("give --minutes or --images, not both")
+        if self.probe_minutes is not None and not self.probe:
+            raise ValueError("--probe-minutes is how long --probe takes: give --probe too")
+        if self.probe_minutes and self.minutes and self.probe_minutes > self.minutes / 5:
+            raise ValueError(
+                f"--probe-minutes {self.probe_minutes:g} of --minutes {self.minutes:g}: a fifth is the most for a probe"
+            )
         if per_picture and self.d_norm == "batch" and self.network in ("dcgan", "dcgan5"):
             raise ValueError(
                 "a penalty on D's gradient per picture needs a D without BatchNorm, which mixes pictures: "

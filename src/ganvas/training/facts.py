@@ -8,6 +8,7 @@ import torch
 
 from ganvas.data.store import Store
 from ganvas.devices import device_words
+from ganvas.suggest import advice
 from ganvas.training.journal import Journal
 from ganvas.training.plan import Plan, versions
 from ganvas.training.run_folder import RunFolder
@@ -69,5 +70,8 @@ def introduce(journal: Journal, folder: RunFolder, plan: Plan, data: Store, fact
         f"networks   {plan.settings.network}: G {sizes['G']:,} and D {sizes['D']:,} parameters, {facts['device']}"
     )
     s = plan.settings
+    advised = "" if s.probe or facts["images_seen"] else advice(s, plan.recipe.cells, data.train_count)
+    if advised:
+        journal.say(f"advice     {advised}; --probe tries it")
     length = f"{s.images:,} images" if s.images else f"{s.minutes:g} minutes for the whole command"
     journal.say(f"run        {folder.path}, {length}, seed {s.seed}")

@@ -29,12 +29,15 @@ from ganvas.training.plan import (
     store_options,
     write_settings,
 )
+from ganvas.training.probe import probe, refuse_probe
 from ganvas.training.run_folder import RunFolder, make_run_folder, write_text_atomically
 from ganvas.training.session import (
     Session,
     make_batches,
 )
 from ganvas.training.transfer import begin_from, freeze_first_layers
+
+PROBE = "probe.json"
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Settled:
     plan: Plan
     checkup: Checkup
     changes: list[str]  # of settings, where a run goes on
+    probe: dict[str, Any] | None = None  # for probe.json, where short runs chose some of the settings
 
 
 def settle(
@@ -61,8 +65,10 @@ def settle(
 ) -> Settled:
     """The pictures, looked at and prepared, and the plan: from the user's words, or of the `saved` run that goes on."""
     changes: list[str] = []
-    if saved is not None:
-        recipe, of_run = read_settings(saved.settings)
+    recipe, of_run = (recipe, None) if saved is None else read_settings(saved.settings)
+    refuse_probe(words, engine, of_run)
+    given = {name for name, value in words.items() if value is not None}
+    if of_run is not None:
         resumed, changes = settings_for_resume(of_run, words, accept_changes=accept_changes)
         words = resumed.model_dump()
         words["labels"] = None if resumed.labels else False  # other pictures are told by their fingerprint below
@@ -82,7 +88,10 @@ def settle(
             "give the same source to resume, or another --out"
         )
     plan = make_plan(DataFacts.of_store(data), opened.name, recipe, words, engine.device)
-    return Settled(opened, data, plan, checkup, changes)
+    if not plan.settings.probe or saved is not None:
+        return Settled(opened, data, plan, checkup, changes)
+    plan, found = probe(plan, given, data, engine, quiet=quiet)
+    return Settled(opened, data, plan, checkup, changes, found)
 
 
 def begin(session: Session, checkpoint: Checkpoint | None) -> list[str]:
@@ -105,6 +114,10 @@ def begin_run(folder: RunFolder, settled: Settled, facts: dict[str, Any], *, fre
     make_run_folder(folder, fresh=fresh)
     write_settings(folder.settings, settled.plan.recipe.name, settled.plan.settings)  # without it no resume is one
     folder.write_facts(facts)
+    if settled.probe is not None:
+        write_text_atomically(folder.path / PROBE, json.dumps(settled.probe, indent=1))
+    elif fresh:
+        (folder.path / PROBE).unlink(missing_ok=True)  # of the run that was there
     write_text_atomically(folder.checkup, json.dumps(settled.checkup.to_json(), indent=1))
     settled.checkup.write_page(folder.checkup_page)
 
