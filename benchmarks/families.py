@@ -187,7 +187,9 @@ def main() -> None:
         pictures = next(s for s in there if s.name == name)
         path = arguments.runs / f"{name}-{recipe}-{arguments.minutes:g}-{arguments.seed}"
         rows[key] = train(pictures, recipe, arguments.runs / name, path, arguments.minutes, arguments.seed)
-        document = {"command": " ".join(["python", *sys.argv]), "versions": versions(), "rows": rows}
+        sets = " ".join(given)
+        command = f"python benchmarks/families.py --sets {sets} --minutes {arguments.minutes:g} --seed {arguments.seed}"
+        document = {"command": f"{command} --out {arguments.out.name}", "versions": versions(), "rows": rows}
         arguments.out.write_text(json.dumps(document, indent=1) + "\n")
         show(rows, [key])
 

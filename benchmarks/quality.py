@@ -19,104 +19,37 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from numpy.typing import NDArray
 
 import ganvas
-from ganvas.data.cache import cache_folder
+from digit_classifier import SURE, Digits
 from ganvas.devices import device_words
 from ganvas.evaluation.frechet import frechet_distance_of_features
-from ganvas.images import to_float
+from ganvas.images import Integers, to_float
 from ganvas.training.plan import versions
-from ganvas.weights import load_weights, save_weights
 
-EPOCHS, BATCH, PEAK_RATE = 4, 64, 3e-3
 SAMPLES, FIRST_SEED = 10_000, 5_000_000
-SURE = 0.9
 
 
-class Classifier(nn.Module):
-    """[N, 1, 28, 28] in [-1, 1] -> features [N, 128] by `features`, logits [N, 10] by the call."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
-            *(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, stride=2, padding=1), nn.ReLU()),
-            *(nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, stride=2, padding=1), nn.ReLU()),
-            *(nn.Flatten(), nn.Linear(64 * 49, 128), nn.ReLU()),
-        )
-        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(128, 10))
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.features(x))
-        return logits
-
-
-def shifted(x: Tensor, random: torch.Generator) -> Tensor:
-    """Each picture moved by up to 2 pixels on black."""
-    n = len(x)
-    padded = F.pad(x[:, 0], (2, 2, 2, 2), value=-1.0)
-    rows = torch.randint(0, 5, (n, 1), generator=random) + torch.arange(28)
-    columns = torch.randint(0, 5, (n, 1), generator=random) + torch.arange(28)
-    return padded[torch.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]][:, None]
-
-
-def train_classifier(images: Tensor, labels: Tensor) -> Classifier:
-    torch.manual_seed(0)
-    net = Classifier().to(memory_format=torch.channels_last)
-    steps = len(images) // BATCH
-    optimizer = torch.optim.Adam(net.parameters(), lr=PEAK_RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, EPOCHS * steps)
-    random = torch.Generator().manual_seed(0)
-    for _ in range(EPOCHS):
-        order = torch.randperm(len(images), generator=random)
-        for i in range(steps):
-            chosen = order[i * BATCH : (i + 1) * BATCH]
-            loss = F.cross_entropy(net(shifted(images[chosen], random)), labels[chosen])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-    return net
-
-
-class Protocol:
-    """The classifier of a data set, trained once and kept in the cache, and the numbers it gives."""
+class Protocol(Digits):
+    """The classifier of a data set and the numbers it gives."""
 
     def __init__(self, data: Path) -> None:
-        arrays = np.load(data)
-        self.images, self.labels = as_tensor(arrays["train_images"]), torch.from_numpy(arrays["train_labels"]).long()
-        test, test_labels = as_tensor(arrays["test_images"]), torch.from_numpy(arrays["test_labels"]).long()
-        kept = cache_folder() / "benchmarks" / f"classifier-{data.stem}.safetensors"
-        self.net = Classifier()
-        if kept.is_file():
-            self.net.load_state_dict(load_weights(kept))
-        else:
-            self.net = train_classifier(self.images, self.labels)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            save_weights(kept, self.net.state_dict())
-        self.net.eval()
+        super().__init__(data)
         self.train_features, _ = self.look(self.images)
-        test_features, test_probabilities = self.look(test)
-        self.accuracy = (test_probabilities.argmax(1) == test_labels).float().mean().item()
-        self.floor = frechet_distance_of_features(test_features, self.train_features)
-
-    @torch.inference_mode()
-    def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        parts = [self.net.features(part) for part in images.split(1000)]
-        features = torch.cat(parts)
-        return features, self.net.head(features).softmax(1)
+        self.floor = frechet_distance_of_features(self.test_features, self.train_features)
 
     def judge(self, run: Path) -> dict[str, float]:
         model = ganvas.load(run)
         seeds = range(FIRST_SEED, FIRST_SEED + SAMPLES)
-        labels = model.labels_for(seeds)
-        pictures = torch.from_numpy(model.sample(seeds, batch=250)).permute(0, 3, 1, 2)
-        features, probabilities = self.look(to_float(pictures))
+        return self.judge_pictures(model.sample(seeds, batch=250), model.labels_for(seeds))
+
+    def judge_pictures(self, pictures: Integers, labels: NDArray[np.int64] | None) -> dict[str, float]:
+        """[N, 28, 28, 1] uint8, and the class each was drawn as."""
+        features, probabilities = self.look(to_float(torch.from_numpy(pictures).permute(0, 3, 1, 2)))
         sure, found = probabilities.max(1)
         numbers = {
             "distance": round(frechet_distance_of_features(features, self.train_features), 2),
@@ -125,10 +58,6 @@ class Protocol:
         if labels is not None:
             numbers["wanted_class_share"] = round((found.numpy() == labels).mean().item(), 4)
         return numbers
-
-
-def as_tensor(images: np.ndarray[Any, Any]) -> Tensor:
-    return to_float(torch.from_numpy(images))[:, None]
 
 
 def run_once(data: Path, minutes: float, seed: int, extra: list[str], folder: str) -> tuple[Path, float, list[str]]:
