@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SIZE = 28
 REACH = 5  # rows above and columns beside a pixel that the first layer sees
 
 
@@ -36,14 +35,16 @@ class GatedLayer(nn.Module):
 
 
 class PixelCnn(nn.Module):
-    """levels: [N, 28, 28] int64 in [0, count) -> logits [N, count, 28, 28] of every pixel given those before it."""
+    """levels: [N, 28, 28] int64 in [0, count) -> logits [N, count, 28, 28] of every pixel given those before it.
+
+    So small, it sees nine pixels around and is not told where in the picture it is: strokes may stand anywhere.
+    """
 
     def __init__(self, count: int, width: int = 32, layers: int = 4) -> None:
         super().__init__()
         self.count, self.width = count, width
         self.first_above = nn.Conv2d(1, width, (REACH, 2 * REACH + 1), padding=(0, REACH))
         self.first_before = nn.Conv2d(1, width, (1, REACH))
-        self.place = nn.Parameter(torch.zeros(width, SIZE, SIZE))  # nine pixels around do not tell where one is
         self.layers = [GatedLayer(width) for _ in range(layers)]
         self.stack = nn.ModuleList(self.layers)
         self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(width, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, count, 1))
@@ -51,7 +52,7 @@ class PixelCnn(nn.Module):
     def forward(self, levels: Tensor) -> Tensor:
         x = self.scaled(levels)[:, None]  # [N, 1, 28, 28]
         v = self.first_above(F.pad(x, (0, 0, REACH, 0))[:, :, :-1])  # row i sees those from i - 5 to i - 1
-        h = self.first_before(F.pad(x, (REACH, 0))[..., :-1]) + self.place  # column j sees from j - 5 to j - 1
+        h = self.first_before(F.pad(x, (REACH, 0))[..., :-1])  # column j sees from j - 5 to j - 1
         for layer in self.layers:
             v, told = layer.go_down(F.pad(v, (0, 0, 1, 0)))
             h = layer.go_right(F.pad(h, (1, 0)), told)
@@ -67,12 +68,12 @@ class PixelCnn(nn.Module):
         return F.cross_entropy(self(levels), levels, reduction="none").sum(dim=(1, 2))
 
     @torch.inference_mode()
-    def sample(self, n: int, random: torch.Generator) -> Tensor:
-        """Pixel by pixel -> levels [n, 28, 28] float. Each layer is computed once per pixel, as in training."""
-        x = torch.zeros(n, 1, SIZE + REACH, SIZE + 2 * REACH)  # scaled, with the padding of both stacks
-        rows_before = [torch.zeros(n, self.width, 1, SIZE) for _ in self.layers]
-        levels = torch.zeros(n, SIZE, SIZE)
-        for row in range(SIZE):
+    def sample(self, n: int, random: torch.Generator, size: int = 28) -> Tensor:
+        """Pixel by pixel -> levels [n, size, size] float. Each layer is computed once per pixel, as in training."""
+        x = torch.zeros(n, 1, size + REACH, size + 2 * REACH)  # scaled, with the padding of both stacks
+        rows_before = [torch.zeros(n, self.width, 1, size) for _ in self.layers]
+        levels = torch.zeros(n, size, size)
+        for row in range(size):
             v = self.first_above_row(x, row)
             told = []
             for number, layer in enumerate(self.layers):
@@ -81,9 +82,8 @@ class PixelCnn(nn.Module):
                 v, of_this_row = layer.go_down(both)
                 told.append(of_this_row)
             before = [torch.zeros(n, self.width, 1, 1) for _ in self.layers]
-            for column in range(SIZE):
+            for column in range(size):
                 h = self.first_before(x[:, :, row + REACH : row + REACH + 1, column : column + REACH])
-                h = h + self.place[:, row, column, None, None]
                 for number, layer in enumerate(self.layers):
                     both = torch.cat([before[number], h], dim=3)
                     before[number] = h
@@ -94,7 +94,7 @@ class PixelCnn(nn.Module):
         return levels
 
     def first_above_row(self, x: Tensor, row: int) -> Tensor:
-        """The first vertical layer of one row, from a picture that carries its padding: -> [n, C, 1, 28]."""
+        """The first vertical layer of one row, from a picture that carries its padding: -> [n, C, 1, size]."""
         conv = self.first_above
         return F.conv2d(x[:, :, row : row + REACH], conv.weight, conv.bias)
 

@@ -48,7 +48,9 @@ from ganvas.training.checkpoint import (
     load_checkpoint,
     load_newest_checkpoint,
     save_checkpoint,
+    sweep,
 )
+from ganvas.training.run_folder import thousands
 from ganvas.training.saver import Saver
 from ganvas.training.state import TrainState
 from ganvas.training.stop import StopRequest
@@ -418,8 +420,11 @@ def delayed(trainer: Trainer, seconds: float) -> bool:
 
 def check_killed(place: Place, run: Path, watch: Watch, full: bool, before: int, what: str) -> tuple[int, int]:
     """What a kill left. Returns the images of the newest checkpoint, and how many images of work are lost."""
-    whole = []
-    for path in list_checkpoints(run / "checkpoints"):
+    whole, folder = [], run / "checkpoints"
+    if before and not any(path.name >= thousands(before) for path in list_checkpoints(folder)):
+        # Killed as it put a checkpoint in the place of the same moment's: the next start finds the new one complete.
+        sweep(folder, locked=True)
+    for path in list_checkpoints(folder):
         try:
             found = load_checkpoint(path)
         except GanvasError as error:

@@ -14,9 +14,7 @@ LEVELS = 4
 
 def small_pixel_cnn() -> PixelCnn:
     torch.manual_seed(0)
-    net = PixelCnn(LEVELS, width=8, layers=3)
-    torch.nn.init.normal_(net.place)
-    return net
+    return PixelCnn(LEVELS, width=8, layers=3)
 
 
 def test_a_pixel_is_predicted_from_those_before_it_alone() -> None:

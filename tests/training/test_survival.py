@@ -46,6 +46,7 @@ def survived(tmp_path_factory):
         pytest.skip("this system cannot fork")
     out = tmp_path_factory.mktemp("survival") / "found.json"
     share = ["--kills", "3", "--full-starts", "0", "--stops", "1", "--disks", "1", "--damages", "28", "--pairs", "1"]
+    share += ["--of-one-run", "6"]
     command = [sys.executable, str(BENCHMARKS / "survival.py"), *share, "--no-stall", "--seed", "1", "--out", str(out)]
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300, env=one_thread)
