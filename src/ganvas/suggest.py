@@ -17,7 +17,7 @@ WEIGHTS = ("r1_gamma", "r2_gamma")
 ROW_SIDE = 32  # pixels on a side: about those at which the recipes' own gammas were tried
 R3GAN_AT_64, R3GAN_POWER, R3GAN_LEAST_SIDE = 1.5, 3.3, 32
 FEW = 5_000  # pictures
-WORTH_SAYING = 4.0  # times the gamma that is used, or a share of it as small
+WORTH_SAYING = 5.0  # times the gamma that is used, or a share of it as small
 
 
 @dataclass(frozen=True)
