@@ -13,6 +13,11 @@ def test_minutes_leave_time_for_the_start_and_the_verdict_but_train_for_three_qu
     assert training_seconds(1, spent_s=20, finishing_s=20) == 45
 
 
+def test_a_probe_is_taken_from_the_minutes_before_training_gets_its_three_quarters():
+    assert training_seconds(3, spent_s=50, finishing_s=5, probed_s=40) == 125
+    assert training_seconds(3, spent_s=100, finishing_s=5, probed_s=40) == pytest.approx(0.75 * 140)
+
+
 def test_images_count_where_they_are_given():
     budget = Budget(images=200, training_s=1e9)
     assert [budget.progress(n) for n in (0, 50, 200, 300)] == [0, 0.25, 1, 1]

@@ -8,9 +8,12 @@ DEFAULT_MINUTES = 10.0
 TRAINING_SHARE = 0.75  # of --minutes, at the least; starting and judging must fit into the rest
 
 
-def training_seconds(minutes: float, *, spent_s: float, finishing_s: float) -> float:
-    """What `--minutes` leaves for training after the start, which took `spent_s`, and before the verdict and report."""
-    return max(60 * minutes - spent_s - finishing_s, TRAINING_SHARE * 60 * minutes)
+def training_seconds(minutes: float, *, spent_s: float, finishing_s: float, probed_s: float = 0.0) -> float:
+    """What `--minutes` leaves for training after the start, which took `spent_s`, and before the verdict and report.
+
+    probed_s: how much of the start was a probe, which counts as neither.
+    """
+    return max(60 * minutes - spent_s - finishing_s, TRAINING_SHARE * (60 * minutes - probed_s))
 
 
 class Budget:

@@ -152,6 +152,8 @@ def open_session(
     features = looked_through.learned(plan.config, data, engine, judge_effort(plan.settings.minutes))
     state = TrainState.create(plan.settings, plan.config, engine, problems.append, features)
     facts = first_facts(plan, data, state)
+    if settled.probe is not None:
+        facts["probe_seconds"] = settled.probe["seconds"]
     if alone:
         for swept in (folder.path, folder.samples, folder.checkpoints):
             sweep(swept, locked=True)

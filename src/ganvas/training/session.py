@@ -81,9 +81,9 @@ def make_budget(session: Session, used_s: float) -> Budget:
     """Under --minutes: what is left of the whole command's time after the start and before the verdict."""
     settings = session.plan.settings
     minutes = settings.minutes or DEFAULT_MINUTES
-    spent_s = time.monotonic() - session.started
+    spent_s, probed_s = time.monotonic() - session.started, float(session.facts.get("probe_seconds", 0.0))
     finishing_s = session.facts["finishing_forecast_s"] = round(forecast_finishing(session), 1)
-    training_s = training_seconds(minutes, spent_s=spent_s, finishing_s=finishing_s)
+    training_s = training_seconds(minutes, spent_s=spent_s, finishing_s=finishing_s, probed_s=probed_s)
     return Budget(images=settings.images, training_s=training_s, used_s=used_s)
 
 
