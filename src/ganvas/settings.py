@@ -340,10 +340,6 @@ class TrainSettings(DataSettings):
             raise ValueError("give --minutes or --images, not both")
         if self.probe_minutes is not None and not self.probe:
             raise ValueError("--probe-minutes is how long --probe takes: give --probe too")
-        if self.probe_minutes and self.minutes and self.probe_minutes > self.minutes / 5:
-            raise ValueError(
-                f"--probe-minutes {self.probe_minutes:g} of --minutes {self.minutes:g}: a fifth is the most for a probe"
-            )
         if per_picture and self.d_norm == "batch" and self.network in ("dcgan", "dcgan5"):
             raise ValueError(
                 "a penalty on D's gradient per picture needs a D without BatchNorm, which mixes pictures: "

@@ -108,7 +108,7 @@ def test_what_cannot_be_probed_is_refused_before_anything_is_read():
     with pytest.raises(UsageError, match="give --probe too"):
         build_settings({"probe_minutes": 1})
     with pytest.raises(UsageError, match="a fifth is the most"):
-        build_settings({"probe": True, "probe_minutes": 2, "minutes": 5})
+        probe_seconds(build_settings({"probe": True, "probe_minutes": 2, "minutes": 5}))
 
 
 def test_a_probe_too_short_to_tell_or_with_nothing_to_choose_is_refused(bars_npz, tmp_path):

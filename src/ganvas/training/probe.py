@@ -53,7 +53,15 @@ def refuse_probe(words: Mapping[str, Any], engine: Engine, of_run: TrainSettings
 
 
 def probe_seconds(settings: TrainSettings) -> float | None:
-    """How long a probe may take; None where the run counts images: then a tenth of them is the probe's."""
+    """How long a probe may take; None where the run counts images: then a tenth of them is the probe's.
+
+    Raises UsageError for more than a fifth of the run. Not a matter of the settings alone: a run that goes on with
+    fewer minutes does not probe again.
+    """
+    if settings.probe_minutes and settings.minutes and settings.probe_minutes > MOST_SHARE * settings.minutes:
+        raise UsageError(
+            f"--probe-minutes {settings.probe_minutes:g} of --minutes {settings.minutes:g}: a fifth is the most"
+        )
     if settings.probe_minutes is not None:
         return 60 * settings.probe_minutes
     if settings.minutes is None:
