@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,13 @@ from ganvas.training.plan import versions
 FINALISTS = ("fast", "biggan", "stylegan2", "fastgan", "r3gan", "projected")
 SHOWN = 8  # pictures a side of a sheet
 # What is narrower than the row of the recipe, so that a core gets through enough pictures of 64 pixels in minutes.
-NARROW: dict[str, tuple[str, ...]] = {}
+NARROW: dict[str, tuple[str, ...]] = {
+    "biggan": ("--width", "16", "--max-width", "128"),
+    "stylegan2": ("--width", "8", "--max-width", "64"),
+    "fastgan": ("--width", "8", "--max-width", "128"),
+    "r3gan": ("--width", "8", "--max-width", "64"),
+    "projected": ("--width", "8", "--max-width", "128"),
+}
 
 
 @dataclass(frozen=True)
@@ -42,20 +49,42 @@ class Set:
     most: int | None = None
     inside: str = ""  # of the archive, only this folder
     recipes: tuple[str, ...] = FINALISTS
+    narrow: bool = False
 
 
-SETS = (
-    Set("cats", "cats64.zip", ("--resolution", "64")),
-    Set("emoji", "emoji128.zip", ("--resolution", "64", "--channels", "4"), most=500),
-    Set("cifar10", "cifar10_imagefolder.zip", ("--resolution", "32"), inside="train/"),
+FINAL = (
+    Set("cats", "cats64.zip", ("--resolution", "64"), narrow=True),
+    Set("emoji", "emoji128.zip", ("--resolution", "64", "--channels", "4"), most=500, narrow=True),
+    Set("cifar10", "cifar10_imagefolder.zip", ("--resolution", "32"), inside="train/", narrow=True),
 )
+# The families that are slower or need labels or none: pictures small enough for a core, and longer.
+OTHERS = (
+    Set(
+        "cats32",
+        "cats64.zip",
+        ("--resolution", "32"),
+        recipes=("fast", "stylegan2", "stylegan3", "progressive", "transformer", "fastgan", "projected"),
+    ),
+    Set(
+        "cifar10-labels",
+        "cifar10_imagefolder.zip",
+        ("--resolution", "32"),
+        inside="train/",
+        recipes=("fast", "sngan", "sagan", "biggan", "acgan"),
+    ),
+    Set("digits", "", ("--no-labels",), recipes=("infogan",)),
+)
+TABLES = {"finalists": FINAL, "others": OTHERS}
 
 
-def folder_of(pictures: Set, archive: Path, cache: Path) -> Path:
-    """The set as a folder of its own."""
+def source_of(pictures: Set, archives: dict[str, Path], cache: Path) -> str:
+    """The set as a folder of its own; `digits` is a name that `ganvas train` knows."""
+    if not pictures.file:
+        return pictures.name
+    archive = archives[pictures.file]
     target = cache / pictures.name
     if target.is_dir():
-        return target
+        return str(target)
     with zipfile.ZipFile(archive) as content:
         names = sorted(n for n in content.namelist() if n.lower().endswith((".png", ".jpg")) and pictures.inside in n)
         if pictures.most is not None:
@@ -66,16 +95,24 @@ def folder_of(pictures: Set, archive: Path, cache: Path) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.read(name))
     partial.rename(target)
-    return target
+    return str(target)
 
 
-def train(pictures: Set, recipe: str, source: Path, run: Path, minutes: float, seed: int) -> dict[str, Any]:
+def train(pictures: Set, recipe: str, source: str, run: Path, minutes: float, seed: int) -> dict[str, Any]:
     """One row: the run's own verdict and counts."""
     words = ["--recipe", recipe, "--minutes", str(minutes), "--threads", "1", "--seed", str(seed)]
-    words += [*pictures.words, *NARROW.get(recipe, ()), "--report-to", "none", "--out", str(run), "--overwrite"]
+    words += [
+        *pictures.words,
+        *(NARROW.get(recipe, ()) if pictures.narrow else ()),
+        "--report-to",
+        "none",
+        "--out",
+        str(run),
+        "--overwrite",
+    ]
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "ganvas", "train", str(source), *words], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "ganvas", "train", source, *words], capture_output=True, text=True, check=False
     )
     if done.returncode:
         return {"failed": done.stderr.strip().splitlines()[-1:], "code": done.returncode}
@@ -125,6 +162,12 @@ def beside(sheets: list[tuple[str, Path]], path: Path) -> None:
     whole.save(path, optimize=True)
 
 
+def read_rows(path: Path) -> dict[str, Any]:
+    """What was run so far."""
+    rows: dict[str, Any] = json.loads(path.read_text())["rows"] if path.is_file() else {}
+    return rows
+
+
 def show(rows: dict[str, Any], wanted: list[str]) -> None:
     """The table as it stands."""
     print(
@@ -166,6 +209,7 @@ def as_markdown(rows: dict[str, Any], wanted: list[str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", type=Path, nargs="+", required=True, help="the archives, by their names")
+    parser.add_argument("--table", choices=TABLES, default="finalists")
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -178,24 +222,31 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown, too")
     arguments = parser.parse_args()
     given = {path.name: path for path in arguments.sets}
-    there = [s for s in SETS if s.file in given]
-    rows = json.loads(arguments.out.read_text())["rows"] if arguments.out.is_file() else {}
+    there = [s for s in TABLES[arguments.table] if not s.file or s.file in given]
+    rows = read_rows(arguments.out)
     wanted = arguments.only or [f"{s.name}/{recipe}" for s in there for recipe in s.recipes]
 
     def run(key: str) -> None:
         name, recipe = key.split("/")
         pictures = next(s for s in there if s.name == name)
         path = arguments.runs / f"{name}-{recipe}-{arguments.minutes:g}-{arguments.seed}"
-        rows[key] = train(pictures, recipe, arguments.runs / name, path, arguments.minutes, arguments.seed)
-        sets = " ".join(given)
-        command = f"python benchmarks/families.py --sets {sets} --minutes {arguments.minutes:g} --seed {arguments.seed}"
-        document = {"command": f"{command} --out {arguments.out.name}", "versions": versions(), "rows": rows}
+        row = train(pictures, recipe, sources[name], path, arguments.minutes, arguments.seed)
+        command = (
+            f"python benchmarks/families.py --sets {' '.join(given)} --table {arguments.table} "
+            f"--minutes {arguments.minutes:g} --seed {arguments.seed}"
+        )
+        rows.update(read_rows(arguments.out) | {key: row})  # another call may have written since
+        document = {
+            "command": f"{command} --out {arguments.out.name}",
+            "cpu_count": os.cpu_count(),
+            "versions": versions(),
+            "rows": rows,
+        }
         arguments.out.write_text(json.dumps(document, indent=1) + "\n")
         show(rows, [key])
 
     arguments.runs.mkdir(parents=True, exist_ok=True)
-    for pictures in there:
-        folder_of(pictures, given[pictures.file], arguments.runs)
+    sources = {s.name: source_of(s, given, arguments.runs) for s in there}
     with ThreadPoolExecutor(arguments.parallel) as pool:
         list(pool.map(run, [key for key in wanted if "metrics" not in rows.get(key, {})]))
     show(rows, wanted)
