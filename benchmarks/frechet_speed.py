@@ -19,7 +19,7 @@ import scipy.linalg
 import torch
 from numpy.typing import NDArray
 
-from ganvas.evaluation.frechet import Statistics, frechet_distance, frechet_distance_of_features
+from ganvas.evaluation.metrics.frechet import Statistics, frechet_distance, frechet_distance_of_features
 from ganvas.training.plan import versions
 
 Array = NDArray[np.float64]

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 
 from ganvas.devices import device_words
 from ganvas.errors import GanvasError
-from ganvas.evaluation.modes import class_divergence
+from ganvas.evaluation.metrics.modes import class_divergence
 from ganvas.games.generation import GenerationGame
 from ganvas.games.noise import Draws
 from ganvas.networks.contract import Chance, Discriminator, Generator

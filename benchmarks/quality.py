@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 import ganvas
 from digit_classifier import SURE, Digits
 from ganvas.devices import device_words
-from ganvas.evaluation.frechet import frechet_distance_of_features
+from ganvas.evaluation.metrics.frechet import frechet_distance_of_features
 from ganvas.images import Integers, to_float
 from ganvas.training.plan import versions
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from ganvas.evaluation.modes import (
+from ganvas.evaluation.metrics.modes import (
     class_agreement,
     class_coverage,
     class_divergence,

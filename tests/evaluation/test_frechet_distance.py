@@ -9,7 +9,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from ganvas.evaluation.frechet import Statistics, frechet_distance, frechet_distance_of_features
+from ganvas.evaluation.metrics.frechet import Statistics, frechet_distance, frechet_distance_of_features
 
 
 def gaussian_features(samples: int, features: int, seed: int, mean: float = 0.0) -> torch.Tensor:

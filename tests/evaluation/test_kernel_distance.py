@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ganvas.evaluation.kernel import kernel_distance, squared_mmd
+from ganvas.evaluation.metrics.kernel import kernel_distance, squared_mmd
 
 
 def test_two_pairs_of_numbers_give_what_a_pencil_gives():

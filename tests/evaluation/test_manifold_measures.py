@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ganvas.evaluation import distances
-from ganvas.evaluation.manifold import density_and_coverage, precision_and_recall, squared_radii
+from ganvas.evaluation.metrics import distances
+from ganvas.evaluation.metrics.manifold import density_and_coverage, precision_and_recall, squared_radii
 
 
 def on_a_line(*positions: float) -> torch.Tensor:

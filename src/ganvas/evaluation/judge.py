@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganvas.errors import GanvasError, UsageError
-from ganvas.evaluation import modes
 from ganvas.evaluation.feature_net import FEATURES
 from ganvas.evaluation.feature_training import Progress
 from ganvas.evaluation.features import Features
-from ganvas.evaluation.frechet import frechet_distance_of_features
-from ganvas.evaluation.kernel import kernel_distance
-from ganvas.evaluation.manifold import density_and_coverage, precision_and_recall
+from ganvas.evaluation.metrics import modes
+from ganvas.evaluation.metrics.frechet import frechet_distance_of_features
+from ganvas.evaluation.metrics.kernel import kernel_distance
+from ganvas.evaluation.metrics.manifold import density_and_coverage, precision_and_recall
 from ganvas.evaluation.nearest import Nearest, find_nearest
 from ganvas.evaluation.rows import spread
 from ganvas.evaluation.verdict import MEANINGS, Metric, Verdict

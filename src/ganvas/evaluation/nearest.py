@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganvas.evaluation.distances import squared_distances
+from ganvas.evaluation.metrics.distances import squared_distances
 from ganvas.evaluation.rows import spread
 from ganvas.images import Integers
 

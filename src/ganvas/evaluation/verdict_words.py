@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ganvas.evaluation.modes import SURE
+from ganvas.evaluation.metrics.modes import SURE
 from ganvas.evaluation.verdict import Metric
 
 ENOUGH_SAMPLES = 10_000

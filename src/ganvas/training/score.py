@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganvas.data.store import Store
 from ganvas.evaluation.features import Features
-from ganvas.evaluation.frechet import frechet_distance_of_features
+from ganvas.evaluation.metrics.frechet import frechet_distance_of_features
 from ganvas.evaluation.rows import spread
 from ganvas.images import Integers
 from ganvas.model import Model

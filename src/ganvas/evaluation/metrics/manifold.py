@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganvas.evaluation.distances import checked_pair, pieces, squared_distances
+from ganvas.evaluation.metrics.distances import checked_pair, pieces, squared_distances
 
 
 def precision_and_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganvas.evaluation.distances import checked_pair
+from ganvas.evaluation.metrics.distances import checked_pair
 
 
 def kernel_distance(a: Tensor, b: Tensor, *, subset: int = 1000, subsets: int = 20) -> float:

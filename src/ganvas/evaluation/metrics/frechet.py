@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganvas.evaluation.distances import checked, checked_pair
+from ganvas.evaluation.metrics.distances import checked, checked_pair
 
 
 def frechet_distance(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> float:
