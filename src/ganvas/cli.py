@@ -279,10 +279,10 @@ def recipes(
     elif name is None:
         print_table([(r.name, r.summary) for r in chosen])
     else:
-        from ganvas.recipe_card import recipe_card
+        from ganvas.recipe_card import recipe_card, typed_cells
 
         print_table(recipe_card(chosen[0]))
-        print_table([(f"--{key.replace('_', '-')}", str(value)) for key, value in chosen[0].cells.items()])
+        print_table(typed_cells(chosen[0]))
     return 0
 
 

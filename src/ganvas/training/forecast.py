@@ -22,6 +22,7 @@ from ganvas.evaluation.features import PROJECTION, VERSION, Features, Passport
 from ganvas.games.engine import Engine
 from ganvas.games.noise import Draws, Rows
 from ganvas.images import Integers
+from ganvas.suggest import advice
 from ganvas.training.facts import count_parameters
 from ganvas.training.looked_through import unlearned_maps
 from ganvas.training.measurement import inspection_interval
@@ -58,6 +59,7 @@ def forecast(source: str | Path, *, recipe: str | None = None, **settings: Any) 
         **{"" if i else "notes": note for i, note in enumerate(data.notes)},
         "looked at": f"{data.surveyed} headers, {len(data.skipped)} unusable",
         "recipe": f"{plan.recipe.name} ({plan.why})",
+        **({"gamma": told} if (told := advice(s, plan.recipe.cells, data.train_count)) else {}),
         "networks": f"{s.network}: {g:,} parameters in G, {d:,} in D",
         "device": device_words(device),
         "speed": f"about {rehearsal.images_per_s:,.0f} images/s, from {MEASURED} trial steps of batch {s.batch}",

@@ -186,7 +186,8 @@ def settings_for_resume(
     words = build_settings(overrides)
     given = {name.replace("-", "_") for name, value in overrides.items() if value is not None}
     changed = [name for name in sorted(given) if getattr(words, name) != getattr(saved, name)]
-    told = {name: f"--{name.replace('_', '-')} {getattr(saved, name)} -> {getattr(words, name)}" for name in changed}
+    before, after = saved.model_dump(mode="json"), words.model_dump(mode="json")  # as they are typed
+    told = {name: f"--{name.replace('_', '-')} {before[name]} -> {after[name]}" for name in changed}
     fixed = [told[name] for name in changed if name in FIXED_ON_RESUME]
     if fixed:
         raise UsageError(
