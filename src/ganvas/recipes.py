@@ -225,8 +225,8 @@ RECIPES: dict[str, Recipe] = {
             "mapping to w, modulated convolutions, noise, mixed styles, R1 and path length now and then",
             "Karras et al., 2020, configuration F (theirs at 256 pixels: --width 64 --max-width 512 --z-dim 512 "
             "--batch 64 --network-options mapping_layers=8 --g-lr 2.5e-3 --d-lr 2.5e-3 --r1-gamma 1)",
-            "the generator to edit: w is smooth; on a GPU, from some hundred pictures on with --ada; minutes on a CPU "
-            "give blobs",
+            "the generator to edit: w is smooth; on a GPU, from some hundred pictures on with --ada; on a CPU faces of "
+            "32 pixels take it ten minutes",
             {
                 **_STYLEGAN,
                 "network": "stylegan2",

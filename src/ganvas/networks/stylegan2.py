@@ -179,15 +179,12 @@ class Stylegan2Generator(Generator):
     eval mode, noise is that of the fixed buffers.
 
     layers: how many w's a picture has. w_dim: the size of one, that of z. w_average: the running mean of w, for
-    `truncate`; each process follows its own pictures, and no training depends on it. path_length: the running mean for
-    path length regularisation (see `ganvas.objectives.path_length`), which the game that uses it keeps here, so that it
-    is saved with G.
+    `truncate`; each process follows its own pictures, and no training depends on it.
     """
 
     uses_random = True
 
     w_average: Tensor
-    path_length: Tensor
 
     def __init__(
         self,
@@ -212,7 +209,6 @@ class Stylegan2Generator(Generator):
         )
         self.layers = 2 * len(sizes)
         self.register_buffer("w_average", torch.zeros(self.w_dim))
-        self.register_buffer("path_length", torch.zeros(()))
 
     def forward(self, z: Tensor, labels: Tensor | None = None, random: Chance | None = None) -> Tensor:
         return self.synthesis(self.styles(z, labels, random), random)
