@@ -124,11 +124,11 @@ def render(run: Path) -> str:
         verdict_line=first_sentence(words),
         words=words,
         metrics=[m for m in listed(files.verdict, "metrics") if isinstance(m, dict)],
-        nearest_facts=mapping(files.verdict, "nearest"),
+        memorisation=memorisation_facts(mapping(files.verdict, "memorisation")),
         final=final,
         reals=reals,
         steps=progress_steps(run / "samples", files.missing),
-        nearest=picture(run / "samples" / "nearest.png", files.missing, "pairs with the nearest training pictures"),
+        nearest=picture(run / "samples" / "nearest.png", files.missing, "samples beside the nearest training pictures"),
         curves=curves(stats),
         events=[in_words(event) for event in files.events if event.get("event") not in ("stats", "health", None)],
         facts=files.facts,
@@ -160,6 +160,12 @@ def data_facts(pictures: dict[str, Any]) -> dict[str, Any]:
     if not pictures:
         return {}
     return {**pictures, **{key: listed(pictures, key) for key in ("classes", "skipped", "notes")}}
+
+
+def memorisation_facts(found: dict[str, Any]) -> dict[str, Any]:
+    """What was found of copies, with lists where the page goes through lists, and its words unbroken."""
+    lists = {key: [row for row in listed(found, key) if isinstance(row, dict)] for key in ("views", "pairs")}
+    return {**found, **lists, "words": unbroken(str(found.get("words") or ""))}
 
 
 def unbroken(words: str) -> str:

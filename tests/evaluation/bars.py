@@ -27,6 +27,7 @@ class PictureStore:
     train_count: int
     class_names: tuple[str, ...] = ()
     fingerprint: str = "bars"
+    groups: np.ndarray | None = None
 
     @property
     def held_out_count(self) -> int:

@@ -61,8 +61,8 @@ def test_training_pictures_given_as_samples_are_found_out(store, features):
     verdict = judge(store.train.images[:100], None, store, features)
     assert verdict["nearest_copy_share"].value == 1
     assert "Beware of copies" in verdict.words
-    assert verdict.nearest is not None
-    assert verdict.nearest.samples == verdict.nearest.train
+    assert all(pair.sample == pair.train == pair.train_by_features for pair in verdict.memorisation.pairs)
+    assert verdict.memorisation.copy_words() in verdict.words
 
 
 def test_every_number_carries_its_passport(store, features):
@@ -158,7 +158,8 @@ def test_the_json_document_has_a_schema_and_plain_numbers(store, features):
         "real_pair",
     }
     assert document["words"]
-    assert document["nearest"]["compared"] == 300
+    assert document["memorisation"]["copies"]["total"] == 300
+    assert document["memorisation"]["finding"] == "none"
 
 
 def test_other_peoples_pictures_are_judged_by_the_same_numbers_in_fitting_words(store, features):

@@ -18,11 +18,13 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluation.feature_net import FEATURES
 from ganvas.evaluation.feature_training import Progress
 from ganvas.evaluation.features import Features
+from ganvas.evaluation.memorisation.check import check_memorisation
+from ganvas.evaluation.memorisation.reals import Reals
+from ganvas.evaluation.memorisation.result import Memorisation
 from ganvas.evaluation.metrics import modes
 from ganvas.evaluation.metrics.frechet import frechet_distance_of_features
 from ganvas.evaluation.metrics.kernel import kernel_distance
 from ganvas.evaluation.metrics.manifold import density_and_coverage, precision_and_recall
-from ganvas.evaluation.nearest import Nearest, find_nearest
 from ganvas.evaluation.rows import spread
 from ganvas.evaluation.verdict import MEANINGS, Metric, Verdict
 from ganvas.evaluation.verdict_words import describe
@@ -127,9 +129,9 @@ def _judge(
     scaled_floor = _at_counts_of(measured["frechet_distance"], floor["frechet_distance"])
 
     say("judging: nearest training pictures")
-    nearest, copies, usual_copies = _look_for_copies(fakes, fake, store, train, train_rows)
-    measured["nearest_copy_share"], floor["nearest_copy_share"] = copies, usual_copies
-    pairs = dict.fromkeys(floor, pair) | {"nearest_copy_share": nearest.real_pair}
+    memorisation = check_memorisation(fakes, Reals.of(store), features, fake.features)
+    measured["nearest_copy_share"], floor["nearest_copy_share"] = _copy_shares(memorisation)
+    pairs = dict.fromkeys(floor, pair) | {"nearest_copy_share": memorisation.left_out}
     if scaled_floor != floor["frechet_distance"]:
         floor["frechet_distance"] = scaled_floor
         pairs["frechet_distance"] += ", scaled to as many pictures"
@@ -138,7 +140,8 @@ def _judge(
     missing: list[str] = []
     if fake.probabilities is not None and shares is not None:
         missing = [store.class_names[i] for i in modes.missing_classes(fake.probabilities.argmax(1), shares)]
-    return Verdict(metrics, describe({m.metric: m for m in metrics}, missing, FEATURES, what), nearest)
+    words = describe({m.metric: m for m in metrics}, missing, FEATURES, what, memorisation.short_words(what))
+    return Verdict(metrics, words, memorisation)
 
 
 def _with_passports(
@@ -148,14 +151,14 @@ def _with_passports(
     metrics = []
     for metric, m in measured.items():
         better, meaning = MEANINGS[metric]
-        in_pixels = metric == "nearest_copy_share"
+        of_copies = metric == "nearest_copy_share"
         metrics.append(
             Metric(
                 metric=metric,
                 value=m.value,
-                features="pixels, averaged to at most 32 a side" if in_pixels else features,
+                features=f"pixels and {features}" if of_copies else features,
                 samples=m.samples,
-                reference="training pictures" if in_pixels else reference,
+                reference="training pictures" if of_copies else reference,
                 reference_samples=m.reference_samples,
                 better=better,
                 meaning=meaning,
@@ -218,13 +221,10 @@ def _real_sides(train: _Side, held_out: _Side | None, against_held_out: bool) ->
     return train, even, odd, "one half of the training pictures against the other"
 
 
-def _look_for_copies(
-    fakes: Integers, fake: _Side, store: Store, train: _Side, train_rows: NDArray[np.int64]
-) -> tuple[Nearest, _Measured, _Measured]:
-    unseen = store.held_out.images if store.held_out is not None and store.held_out_count >= FEWEST else None
-    nearest = find_nearest(fakes, store.train.images, unseen, fake.features, train.features, train_rows)
-    copies = _Measured(nearest.copy_share, nearest.compared, nearest.searched)
-    return nearest, copies, _Measured(nearest.real_copy_share, nearest.compared, nearest.searched)
+def _copy_shares(found: Memorisation) -> tuple[_Measured, _Measured]:
+    searched = found.views[0].searched
+    ours, real = found.copies, found.real_copies
+    return _Measured(ours.share, ours.total, searched), _Measured(real.share, real.total, searched)
 
 
 def _check(fakes: Integers, labels: NDArray[np.int64] | None, store: Store, what: str) -> None:

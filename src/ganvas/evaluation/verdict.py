@@ -1,11 +1,11 @@
-"""What a judge hands back: numbers with their passports, plain words, and the samples most like copies."""
+"""What a judge hands back: numbers with their passports, plain words, and what was copied."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ganvas.evaluation.nearest import Nearest
+from ganvas.evaluation.memorisation.result import Memorisation
 
 SCHEMA = 1
 
@@ -54,7 +54,7 @@ MEANINGS: dict[str, tuple[Better, str]] = {
     ),
     "nearest_copy_share": (
         "lower",
-        "Share of the samples unusually near to one training picture. Of honest ones, about 1 % are.",
+        "Share of the samples as near to one training picture as copies are, also if mirrored, moved or recoloured.",
     ),
 }
 
@@ -79,11 +79,11 @@ class Metric:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All metrics, what they say in plain sentences, and the samples most like copies."""
+    """All metrics, what they say in plain sentences, and what was copied."""
 
     metrics: tuple[Metric, ...]
     words: str
-    nearest: Nearest | None
+    memorisation: Memorisation
 
     def __getitem__(self, metric: str) -> Metric:
         """The metric of that name; KeyError if it was not measured."""
@@ -93,12 +93,10 @@ class Verdict:
         raise KeyError(metric)
 
     def to_json(self) -> dict[str, Any]:
-        """{"schema": 1, "metrics": [{"metric": ..., "value": ..., ...}, ...], "words": ..., "nearest":
-        ...}.
-        """
+        """{"schema": 1, "metrics": [{"metric": ..., "value": ..., ...}, ...], "words": ..., "memorisation": ...}."""
         return {
             "schema": SCHEMA,
             "metrics": [asdict(metric) for metric in self.metrics],
             "words": self.words,
-            "nearest": None if self.nearest is None else asdict(self.nearest),
+            "memorisation": self.memorisation.to_json(),
         }

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ganvas.evaluation.figures import number, percent, spaced
 from ganvas.evaluation.metrics.modes import SURE
 from ganvas.evaluation.verdict import Metric
 
 ENOUGH_SAMPLES = 10_000
 NAMES_SHOWN = 8
-ALARMING_COPIES = 0.05
 
 NEARNESS = (  # distance over the distance of real pictures, up to which the words fit
     (1.5, "as near to the {reference} as other real pictures are"),
@@ -28,30 +28,15 @@ DIVERSITY = (  # coverage over the coverage of real pictures, from which the wor
 )
 
 
-def describe(metrics: Mapping[str, Metric], missing: Sequence[str], feature_count: int, what: str) -> str:
-    """The sentences, joined by blanks. `missing`: names of classes hardly there; `what`: "samples"."""
+def describe(metrics: Mapping[str, Metric], missing: Sequence[str], feature_count: int, what: str, copies: str) -> str:
+    """The sentences, joined by blanks. `missing`: names of classes hardly there; `copies`: what is said of them."""
     sentences = [
         _nearness(metrics["frechet_distance"], feature_count, what),
         _diversity(metrics.get("coverage")),
         _classes(metrics, missing, what),
-        _copies(metrics.get("nearest_copy_share"), what),
+        copies,
     ]
     return " ".join(sentence for sentence in sentences if sentence)
-
-
-def percent(share: float) -> str:
-    """0.983 -> "98.3 %"; whole numbers without the point."""
-    return f"{100 * share:.1f}".removesuffix(".0") + " %"
-
-
-def number(value: float) -> str:
-    """Three digits: 6.953 -> "6.95", 1207.4 -> "1 207"."""
-    return f"{value:.3g}" if abs(value) < 1000 else spaced(round(value))
-
-
-def spaced(count: int) -> str:
-    """10000 -> "10 000"."""
-    return f"{count:,}".replace(",", " ")
 
 
 def _nearness(distance: Metric, feature_count: int, what: str) -> str:
@@ -100,15 +85,3 @@ def _classes(metrics: Mapping[str, Metric], missing: Sequence[str], what: str) -
     agreement = metrics.get("class_agreement")
     third = "" if agreement is None else f", {percent(agreement.value)} are taken for the class that was asked for"
     return f"{first}; {second}{third}."
-
-
-def _copies(copies: Metric | None, what: str) -> str:
-    if copies is None:
-        return ""
-    usual = copies.real_value or 0.0
-    figures = (
-        f"{percent(copies.value)} of the {what} are unusually near to one training picture "
-        f"({percent(usual)} of real pictures that were left out)"
-    )
-    alarming = copies.value > max(ALARMING_COPIES, 3 * usual)
-    return f"Beware of copies: {figures}." if alarming else f"No sign of copying: {figures}."

@@ -14,7 +14,8 @@ from ganvas.data.store import Store
 from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features, learn_features
 from ganvas.evaluation.judge import Verdict, judge
-from ganvas.evaluation.nearest import pair_pictures
+from ganvas.evaluation.memorisation.card import memorisation_card
+from ganvas.evaluation.memorisation.check import pair_pictures
 from ganvas.images import Integers, grid
 from ganvas.model import Model
 from ganvas.report import write_report
@@ -50,7 +51,7 @@ def finish(
     journal: Journal,
     started: float,
 ) -> Verdict | None:
-    """Write model/, the last sheet, verdict.json, run.json and report.html; the verdict, where there is one."""
+    """Write model/, the last sheets, verdict.json, MEMORISATION.md, run.json and report.html; the verdict, if any."""
     images = int(facts["images_seen"])
     model.save(folder.model)
     facts["model_hash"] = model.hash
@@ -61,9 +62,9 @@ def finish(
     verdict = verdict_or_reason(pictures, labels, store, features, journal, images)
     if verdict is not None:
         write_text_atomically(folder.verdict, json.dumps(verdict.to_json(), indent=1))
-        if verdict.nearest is not None:
-            pairs = pair_pictures(verdict.nearest, pictures, store.images)
-            save_sheet(folder.samples / "nearest.png", grid(pairs, 8), pairs="sample, nearest training picture")
+        write_text_atomically(folder.memorisation, memorisation_card(verdict.memorisation))
+        sheet = grid(pair_pictures(verdict.memorisation, pictures, store.images), 12)
+        save_sheet(folder.samples / "nearest.png", sheet, threes="sample, nearest by pixels, nearest by features")
         journal.say(f"verdict    {verdict.words}")
     facts["wall_seconds"] = round(time.monotonic() - started, 1)
     folder.write_facts(facts)

@@ -36,6 +36,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.model = path / "model"
         self.verdict = path / "verdict.json"
+        self.memorisation = path / "MEMORISATION.md"
         self.report = path / "report.html"
 
     def write_facts(self, facts: dict[str, Any]) -> None:

@@ -1,0 +1,142 @@
+"""Every sample's nearest training pictures in pixels and in features, beside what is usual for real pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ganvas.evaluation.memorisation.closeness import closeness, copy_threshold
+from ganvas.evaluation.memorisation.reals import Reals
+from ganvas.evaluation.memorisation.search import (
+    NOBODY,
+    Extractor,
+    Found,
+    Gallery,
+    Queries,
+    search_features,
+    search_pixels,
+)
+from ganvas.evaluation.rows import spread
+from ganvas.images import Integers
+
+MOST_BY_FEATURES = 20_000  # training pictures whose features are computed
+FEATURE_NEIGHBOURS = 16
+AS_IS, RECOLOURED, BY_FEATURES = "pixels", "pixels, colours aside", "features"
+
+
+@dataclass(frozen=True)
+class View:
+    """One way of looking: N samples and R left-out real pictures, each with its nearest training picture."""
+
+    name: str
+    closeness: Tensor  # [N]
+    distance: Tensor  # [N], in the view's own unit
+    train_rows: NDArray[np.int64]  # [N]
+    mirrored: Tensor  # [N] bool: whether it was the mirrored training picture
+    moves: Tensor  # [N], rows of `alignment.moves`
+    real_closeness: Tensor  # [R]
+    real_distance: Tensor  # [R]
+    real_train_rows: NDArray[np.int64]  # [R]
+    copied_closeness: Tensor  # [R], what an exact copy would have in the place of each left-out picture
+    searched: int
+
+    @property
+    def threshold(self) -> float:
+        """The closeness from which down a picture counts as a copy."""
+        return copy_threshold(self.real_closeness)
+
+    def suspicion(self) -> Tensor:
+        """[N]: closeness over threshold, at or below 1 for a copy."""
+        return self.closeness / max(self.threshold, 1e-9)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was found of some samples, in all views."""
+
+    views: tuple[View, ...]
+    left_out: str  # which real pictures set the scale
+
+    def __getitem__(self, name: str) -> View:
+        return next(view for view in self.views if view.name == name)
+
+    def suspicion(self) -> Tensor:
+        """[N]: of the view that suspects most."""
+        return torch.stack([view.suspicion() for view in self.views]).amin(0)
+
+    def copies(self) -> Tensor:
+        """[N] bool: whether a sample is a copy in any view."""
+        return self.suspicion() <= 1
+
+    def real_copies(self) -> Tensor:
+        """[R] bool: the same of the left-out real pictures."""
+        return torch.stack([view.real_closeness <= view.threshold for view in self.views]).any(0)
+
+    def power(self) -> float:
+        """Share of exact copies that would be found, in [0, 1]."""
+        return float(torch.stack([v.copied_closeness <= v.threshold for v in self.views]).any(0).double().mean())
+
+
+def look_for_copies(
+    samples: Integers,
+    rows: NDArray[np.int64],
+    reals: Reals,
+    features: Extractor,
+    sample_features: Tensor | None = None,
+) -> Look:
+    """Look the samples of those rows up among the training pictures: [N, C, H, W] integers -> Look of [len(rows)].
+
+    sample_features: [len(rows), F] if they are known. `Look.copies()` says which samples to keep from use.
+    """
+    gallery = reals.gallery()
+    left_out, words = reals.left_out(gallery)
+    queries = Queries(samples, rows, torch.full((len(rows),), NOBODY))
+    ours, theirs = search_pixels([queries, left_out], gallery)
+    views = [
+        _view(AS_IS, ours.as_is, theirs.as_is, gallery),
+        _view(RECOLOURED, ours.recoloured, theirs.recoloured, gallery),
+    ]
+
+    some = spread(len(gallery), MOST_BY_FEATURES)
+    fewer = replace(gallery, rows=gallery.rows[some], kin=gallery.kin[torch.from_numpy(some)])
+    known = features.extract(samples, rows=rows) if sample_features is None else sample_features
+    straight = torch.cat([known, features.extract(left_out.images, rows=left_out.rows)])
+    mirrored = torch.cat([features.extract(_mirrored(one)) for one in (queries, left_out)])
+    kin = torch.cat([queries.kin, left_out.kin])
+    by_features = search_features(straight, mirrored, kin, fewer, features, FEATURE_NEIGHBOURS)
+    views.append(_view(BY_FEATURES, by_features[: len(rows)], by_features[len(rows) :], fewer))
+    return Look(tuple(views), words)
+
+
+def _view(name: str, ours: Found, theirs: Found, gallery: Gallery) -> View:
+    distance, real_distance = ours.distances[:, 0], theirs.distances[:, 0]
+    others, real_others = ours.others(gallery.kin), theirs.others(gallery.kin)
+    usual = float(real_others.nanmedian())
+    return View(
+        name=name,
+        closeness=closeness(distance, others, usual),
+        distance=_known(distance),
+        train_rows=gallery.rows[ours.places[:, 0].numpy()],
+        mirrored=ours.mirrored[:, 0],
+        moves=ours.moves[:, 0],
+        real_closeness=closeness(real_distance, real_others, usual),
+        real_distance=_known(real_distance),
+        real_train_rows=gallery.rows[theirs.places[:, 0].numpy()],
+        copied_closeness=closeness(theirs.least, real_others, usual),
+        searched=len(gallery),
+    )
+
+
+def _known(distance: Tensor) -> Tensor:
+    """With 1, as far as can be, where there was nothing to compare with."""
+    return distance.where(distance.isfinite(), 1.0)
+
+
+def _mirrored(queries: Queries) -> Integers:
+    mirrored: NDArray[Any] = np.ascontiguousarray(queries.images[queries.rows][..., ::-1])
+    return mirrored
