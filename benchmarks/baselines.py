@@ -42,7 +42,7 @@ from ganvas.evaluation.features import Features, learn_features
 from ganvas.evaluation.judge import judge_pictures
 from ganvas.images import Integers, grid, save_png
 from ganvas.training.finish import judge_effort
-from ganvas.training.plan import versions
+from ganvas.versions import versions
 from quality import FIRST_SEED, SAMPLES, Protocol
 from vae import Vae
 

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ganvas.training.plan import versions
+from ganvas.versions import versions
 
 FINALISTS = ("fast", "biggan", "stylegan2", "fastgan", "r3gan", "projected")
 SHOWN = 8  # pictures a side of a sheet

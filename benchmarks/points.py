@@ -45,8 +45,8 @@ from ganvas.games.noise import Draws
 from ganvas.networks.contract import Chance, Discriminator, Generator
 from ganvas.settings import build_settings
 from ganvas.training.ema import ema_beta, ema_update
-from ganvas.training.plan import versions
 from ganvas.training.run_folder import write_text_atomically
+from ganvas.versions import versions
 
 TRAINING_POINTS, SAMPLES, GOOD_WITHIN = 100_000, 2_500, 3.0
 HIDDEN, MAGNIFIED = 3, 8.0

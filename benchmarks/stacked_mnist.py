@@ -35,7 +35,7 @@ from ganvas.devices import device_words
 from ganvas.evaluation.features import learn_features
 from ganvas.images import Integers, grid, save_png, to_float
 from ganvas.training.finish import judge_effort
-from ganvas.training.plan import versions
+from ganvas.versions import versions
 
 RECIPES = ("fast", "r3gan", "sngan", "dcgan", "wgan-gp")
 TRIPLES, SAMPLES = 60_000, 26_000

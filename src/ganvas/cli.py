@@ -202,6 +202,8 @@ def evaluate(
     *,
     data: str | None = None,
     samples: int | None = None,
+    trunc: float = 1.0,
+    weights: Literal["best", "last", "raw"] = "best",
     device: str = "auto",
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
@@ -218,6 +220,10 @@ def evaluate(
         The source to compare with [default: the run's own data, its held-out pictures where there are enough].
     samples
         How many pictures to draw [default: 10000].
+    trunc
+        Below 1, z is drawn nearer to its mean: the numbers are then those of the truncated generator.
+    weights
+        Of a run: the averaged generator of the best moment, or of the last one, or the last one without averaging.
     device
         auto, cpu, cuda or mps.
     as_json
@@ -225,7 +231,7 @@ def evaluate(
     """
     from ganvas.evaluating import evaluate as evaluate_library
 
-    verdict = evaluate_library(what, data=data, samples=samples, device=device)
+    verdict = evaluate_library(what, data=data, samples=samples, trunc=trunc, weights=weights, device=device)
     if as_json:
         print_json(verdict.to_json())
     else:
@@ -449,9 +455,8 @@ def print_verdict(verdict: Verdict) -> None:
         for m in verdict.metrics
     ]
     print_table(rows)
-    first = verdict.metrics[0]
     print(f"\n{verdict.words}\n")
-    print(f"{first.samples} samples against {first.reference_samples} ({first.reference}), in {first.features}")
+    print(verdict.metrics[0].passport.short())
 
 
 def main(tokens: list[str] | None = None) -> int:

@@ -12,7 +12,7 @@ import torch
 
 from ganvas.data.cache import cache_folder
 from ganvas.devices import device_words, pick_device
-from ganvas.training.plan import versions
+from ganvas.versions import versions
 
 
 def examine() -> dict[str, Any]:

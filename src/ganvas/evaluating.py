@@ -11,39 +11,49 @@ from ganvas.data.store import Store, StoreOptions, open_store, read_store
 from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluation.features import learn_features
 from ganvas.evaluation.judge import Verdict, judge, judge_pictures
-from ganvas.model import Model, find_model_folder, load
+from ganvas.evaluation.passport import Drawn
+from ganvas.model import Model, find_model_folder
 from ganvas.training.finish import draw_for_judging, judge_effort
 from ganvas.training.plan import read_settings
 from ganvas.training.run_folder import RunFolder, is_run
+from ganvas.training.run_model import Weights, load_from_run
 
 DEFAULT_SAMPLES = 10_000
 
 
 def evaluate(
-    what: str | Path, *, data: str | Path | None = None, samples: int | None = None, device: str = "auto"
+    what: str | Path,
+    *,
+    data: str | Path | None = None,
+    samples: int | None = None,
+    trunc: float = 1.0,
+    weights: Weights = "best",
+    device: str = "auto",
 ) -> Verdict:
     """Judge a run folder, a model folder or a source of pictures.
 
     `data`: the source to compare with; by default the run's own (its held-out pictures where there are enough).
-    `samples`: how many pictures are drawn (default 10 000) or, of a source, used (default all).
+    `samples`: how many pictures are drawn (default 10 000) or, of a source, used (default all). `trunc`, `weights`: of
+    a model, as for `sample`. Every number carries its passport (see `ganvas.evaluation.passport`).
     Raises GanvasError when there is nothing to compare with or the pictures do not fit each other.
     """
     if samples is not None and samples < 2:
         raise UsageError(f"--samples {samples}: give at least 2; 10000 make a number that others can stand beside")
     if _is_model(Path(what)):
-        model = load(what, device)
+        model = load_from_run(Path(what), weights, device)
         store = _data_of_model(Path(what), model, data)
         features = learn_features(store, device=model.device, effort=_effort_of(Path(what)))
-        pictures, labels = draw_for_judging(model, samples or DEFAULT_SAMPLES)
+        pictures, labels, drawn = draw_for_judging(model, samples or DEFAULT_SAMPLES, trunc)
         same_classes = model.config.class_names == store.class_names
-        return judge(pictures, labels if same_classes else None, store, features)
+        return judge(pictures, labels if same_classes else None, store, features, drawn=drawn)
     if data is None:
         raise UsageError(f"{what} is a source of pictures: say with --data what to compare it with")
     store = open_store(open_source(data), StoreOptions())
     options = StoreOptions(resolution=(store.height, store.width), channels=store.channels)
     other = open_store(open_source(what), options)
     chosen = np.linspace(0, len(other.images) - 1, min(samples or len(other.images), len(other.images))).astype(int)
-    return judge_pictures(other.images[chosen], None, store, learn_features(store))
+    drawn = Drawn(what=other.fingerprint)
+    return judge_pictures(other.images[chosen], None, store, learn_features(store), drawn=drawn)
 
 
 def _is_model(path: Path) -> bool:

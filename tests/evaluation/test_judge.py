@@ -142,7 +142,7 @@ def test_the_same_pictures_get_the_same_verdict(store, features):
 
 def test_the_json_document_has_a_schema_and_plain_numbers(store, features):
     document = json.loads(json.dumps(judge(NEW, NEW_LABELS, store, features).to_json(), allow_nan=False))
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     first = document["metrics"][0]
     assert first["metric"] == "frechet_distance"
     assert set(first) == {
@@ -156,6 +156,16 @@ def test_the_json_document_has_a_schema_and_plain_numbers(store, features):
         "meaning",
         "real_value",
         "real_pair",
+        "interval",
+        "features_hash",
+        "resize",
+        "value_range",
+        "reference_fingerprint",
+        "seeds",
+        "trunc",
+        "weights",
+        "what",
+        "versions",
     }
     assert document["words"]
     assert document["nearest"]["compared"] == 300

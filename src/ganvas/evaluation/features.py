@@ -6,7 +6,6 @@ cannot be compared. What they are called instead stands in `Features.name`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -34,6 +33,7 @@ from ganvas.evaluation.feature_training import (
     train_contrastive,
 )
 from ganvas.evaluation.rows import spread
+from ganvas.hashing import sha256_of_tensors
 from ganvas.images import Integers
 
 if TYPE_CHECKING:
@@ -82,6 +82,17 @@ class Features:
     def hash(self) -> str:
         """Twelve hexadecimal digits that name the weights."""
         return self.passport.hash[:12]
+
+    @property
+    def resize(self) -> str:
+        """What is done to a picture before the network sees it."""
+        size = f"{self.net.height}x{self.net.width}"
+        return "none" if self.net.expects[1:] == (self.net.height, self.net.width) else f"area average to {size}"
+
+    @property
+    def value_range(self) -> str:
+        """Of the pictures the network is given, before its own mean and spread."""
+        return "[-1, 1]"
 
     @property
     def name(self) -> str:
@@ -170,7 +181,14 @@ def learn_features(
     else:
         train_contrastive(net, images, shown, generator, progress)
     passport = Passport(
-        VERSION, kind, store.fingerprint, shown, accuracy, accuracy_on, net.head.out_features, _hash(net)
+        VERSION,
+        kind,
+        store.fingerprint,
+        shown,
+        accuracy,
+        accuracy_on,
+        net.head.out_features,
+        sha256_of_tensors(net.state_dict()),
     )
     _save(folder, net, passport)
     return Features(net, passport)
@@ -210,15 +228,6 @@ def _accuracy(net: FeatureNet, images: Integers, labels: NDArray[np.int64]) -> f
     return right / len(rows)
 
 
-def _hash(net: FeatureNet) -> str:
-    """SHA-256 over the names and values of all weights and buffers."""
-    digest = hashlib.sha256()
-    for name, value in sorted(net.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _save(folder: Path, net: FeatureNet, passport: Passport) -> None:
     """Write weights and passport; the folder appears whole or not at all. What cannot be written is learned
     again.
@@ -250,7 +259,7 @@ def _load(folder: Path, net: FeatureNet, fingerprint: str, kind: Kind) -> Passpo
             return None
         before = {name: value.clone() for name, value in net.state_dict().items()}
         net.load_state_dict(weights)
-        if _hash(net) != passport.hash:
+        if sha256_of_tensors(net.state_dict()) != passport.hash:
             net.load_state_dict(before)
             return None
         return passport

@@ -22,11 +22,13 @@ from ganvas.evaluation.metrics import modes
 from ganvas.evaluation.metrics.frechet import frechet_distance_of_features
 from ganvas.evaluation.metrics.kernel import kernel_distance
 from ganvas.evaluation.metrics.manifold import density_and_coverage, precision_and_recall
-from ganvas.evaluation.nearest import Nearest, find_nearest
+from ganvas.evaluation.nearest import SIDE, Nearest, find_nearest
+from ganvas.evaluation.passport import Drawn, Passport
 from ganvas.evaluation.rows import spread
 from ganvas.evaluation.verdict import MEANINGS, Metric, Verdict
 from ganvas.evaluation.verdict_words import describe
 from ganvas.images import Integers
+from ganvas.versions import versions
 
 if TYPE_CHECKING:
     from ganvas.data.store import Store
@@ -40,6 +42,7 @@ FEWEST = 8
 PRECISION_K, DENSITY_K = 3, 5
 
 Reference = Literal["auto", "held_out", "train"]
+NOT_DRAWN = Drawn()
 
 
 @dataclass(frozen=True)
@@ -70,17 +73,19 @@ def judge(
     features: Features,
     *,
     reference: Reference = "auto",
+    drawn: Drawn = NOT_DRAWN,
     progress: Progress | None = None,
 ) -> Verdict:
     """Compare generated pictures with a store's: [N, C, H, W] integers of the store's size, channels and
     type.
 
     fake_labels: [N], the class each was drawn as, or None. `reference`: "auto" takes the held-out pictures if
-    there are at least 500, else the training pictures; which it was stands with every number. Raises
+    there are at least 500, else the training pictures; which it was stands with every number. `drawn`: where the
+    pictures come from, for the passports. Raises
     GanvasError for pictures of another shape or fewer than 8, UsageError if "held_out" is asked for and there
     is none.
     """
-    return _judge(fakes, fake_labels, store, features, reference, progress, "samples")
+    return _judge(fakes, fake_labels, store, features, reference, drawn, progress, "samples")
 
 
 def judge_pictures(
@@ -90,10 +95,11 @@ def judge_pictures(
     features: Features,
     *,
     reference: Reference = "auto",
+    drawn: Drawn = NOT_DRAWN,
     progress: Progress | None = None,
 ) -> Verdict:
     """`judge` for pictures of any origin, such as another data set: the same numbers, in words that fit."""
-    return _judge(pictures, labels, store, features, reference, progress, "pictures")
+    return _judge(pictures, labels, store, features, reference, drawn, progress, "pictures")
 
 
 def _judge(
@@ -102,6 +108,7 @@ def _judge(
     store: Store,
     features: Features,
     reference: Reference,
+    drawn: Drawn,
     progress: Progress | None,
     what: str,
 ) -> Verdict:
@@ -134,36 +141,46 @@ def _judge(
         floor["frechet_distance"] = scaled_floor
         pairs["frechet_distance"] += ", scaled to as many pictures"
 
-    metrics = _with_passports(measured, floor, features.name, name, pairs)
+    looked = _Looked(features, name, store.fingerprint, drawn)
+    metrics = tuple(_with_passport(metric, m, floor.get(metric), looked, pairs) for metric, m in measured.items())
     missing: list[str] = []
     if fake.probabilities is not None and shares is not None:
         missing = [store.class_names[i] for i in modes.missing_classes(fake.probabilities.argmax(1), shares)]
     return Verdict(metrics, describe({m.metric: m for m in metrics}, missing, FEATURES, what), nearest)
 
 
-def _with_passports(
-    measured: dict[str, _Measured], floor: dict[str, _Measured], features: str, reference: str, pairs: dict[str, str]
-) -> tuple[Metric, ...]:
-    """Each number with what it was measured in and against; `pairs` says which real pictures made the floor."""
-    metrics = []
-    for metric, m in measured.items():
-        better, meaning = MEANINGS[metric]
-        in_pixels = metric == "nearest_copy_share"
-        metrics.append(
-            Metric(
-                metric=metric,
-                value=m.value,
-                features="pixels, averaged to at most 32 a side" if in_pixels else features,
-                samples=m.samples,
-                reference="training pictures" if in_pixels else reference,
-                reference_samples=m.reference_samples,
-                better=better,
-                meaning=meaning,
-                real_value=floor[metric].value if metric in floor else None,
-                real_pair=pairs.get(metric, ""),
-            )
-        )
-    return tuple(metrics)
+@dataclass(frozen=True)
+class _Looked:
+    """What all numbers of a verdict share."""
+
+    features: Features
+    reference: str
+    fingerprint: str
+    drawn: Drawn
+
+
+def _with_passport(
+    metric: str, m: _Measured, floor: _Measured | None, looked: _Looked, pairs: dict[str, str]
+) -> Metric:
+    """A number with how it came about; `pairs` says which real pictures made the floor."""
+    in_pixels = metric == "nearest_copy_share"
+    features = looked.features
+    passport = Passport(
+        metric=metric,
+        features=f"pixels, averaged to at most {SIDE} a side" if in_pixels else features.name,
+        features_hash="" if in_pixels else features.hash,
+        resize=f"area average to at most {SIDE} pixels a side" if in_pixels else features.resize,
+        value_range="[0, 1]" if in_pixels else features.value_range,
+        reference="training pictures" if in_pixels else looked.reference,
+        reference_fingerprint=looked.fingerprint,
+        reference_samples=m.reference_samples,
+        samples=m.samples,
+        drawn=looked.drawn,
+        versions=versions(),
+    )
+    better, meaning = MEANINGS[metric]
+    real = None if floor is None else floor.value
+    return Metric(m.value, passport, better, meaning, real_value=real, real_pair=pairs.get(metric, ""))
 
 
 def _measure(sample: _Side, reference: _Side, shares: Tensor | None) -> dict[str, _Measured]:
