@@ -18,7 +18,10 @@ from ganvas.version import __version__
 from ganvas.words import DataWords, TrainWords, parse_seeds, translate
 
 if TYPE_CHECKING:
-    from ganvas.evaluation.judge import Verdict
+    from collections.abc import Sequence
+
+    from ganvas.comparing import Comparison
+    from ganvas.evaluation.verdict import Metric, Verdict
 
 STARTED = time.monotonic()
 
@@ -240,6 +243,46 @@ def evaluate(
 
 
 @app.command
+def compare(
+    *runs: Path,
+    data: str | None = None,
+    samples: int | None = None,
+    device: str = "auto",
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Put runs in one table and rank them, where their numbers may be compared and chance does not decide.
+
+    By default the verdicts that the runs ended with are compared. With --samples or --data all are judged anew, alike.
+    Numbers with unlike passports are not ranked; the field that differs is named.
+
+    Parameters
+    ----------
+    runs
+        Two run folders or more.
+    data
+        Judge all anew against this source.
+    samples
+        Judge all anew with so many pictures each [default: 10000 with --data, else no new judging].
+    device
+        auto, cpu, cuda or mps.
+    as_json
+        Print one JSON document and nothing else.
+    """
+    from ganvas.comparing import compare as compare_library
+    from ganvas.evaluating import evaluate as evaluate_library
+
+    def judge(path: Path) -> Sequence[Metric]:
+        return evaluate_library(path, data=data, samples=samples, device=device).metrics
+
+    found = compare_library(runs, judge=judge if data is not None or samples is not None else None)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_comparison(found)
+    return 0
+
+
+@app.command
 def report(run: Path, /) -> int:
     """Write report.html of a run again: one page that opens offline.
 
@@ -444,6 +487,29 @@ def print_table(rows: list[tuple[str, str]]) -> None:
     width = max((len(key) for key, _ in rows), default=0)
     for key, value in rows:
         print(f"{key:<{width}}  {value}")
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """A column for each run; its rank behind every number that could be ranked."""
+    head = ["", *comparison.runs, ""]
+    rows = [head]
+    for line in comparison.lines:
+        cells = []
+        for metric, rank in zip(line.numbers, line.ranks, strict=True):
+            cells.append(figure_of(metric) + ("" if rank is None else f" #{rank}"))
+        rows.append([line.metric, *cells, line.why and f"not ranked: {line.why}"])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    for row in rows:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(f"\n{comparison.words}")
+
+
+def figure_of(metric: Metric | None) -> str:
+    """A number with half of its interval: "2.31 ±0.04"; "-" where there is none."""
+    if metric is None:
+        return "-"
+    half = "" if metric.interval is None else f" ±{(metric.interval[1] - metric.interval[0]) / 2:.2g}"
+    return f"{metric.value:.4g}{half}"
 
 
 def print_verdict(verdict: Verdict) -> None:

@@ -78,6 +78,7 @@ def test_what_was_not_written_down_is_unlike_what_was():
     old = Passport.from_json(row)
     assert old.resize == UNKNOWN
     assert differences(ONE, old) == [("resize", "none", UNKNOWN)]
+    assert differences(old, old) == [("resize", UNKNOWN, UNKNOWN)]
 
 
 def test_the_short_form_names_counts_network_and_seeds():

@@ -80,7 +80,8 @@ def differences(a: Passport, b: Passport) -> list[tuple[str, Any, Any]]:
     # Pictures that no model drew were not truncated.
     for row in rows:
         row["trunc"] = 1.0 if row["trunc"] is None else row["trunc"]
-    found = [(name, rows[0][name], rows[1][name]) for name in PROTOCOL if rows[0][name] != rows[1][name]]
+    pairs = [(name, rows[0][name], rows[1][name]) for name in PROTOCOL]
+    found = [(name, mine, theirs) for name, mine, theirs in pairs if mine != theirs or UNKNOWN in (mine, theirs)]
     same_weights = a.features_hash == b.features_hash != ""
     return [difference for difference in found if difference[0] != "features" or not same_weights]
 
