@@ -35,7 +35,6 @@ NARROW: dict[str, tuple[str, ...]] = {
     "stylegan2": ("--width", "8", "--max-width", "64"),
     "fastgan": ("--width", "8", "--max-width", "128"),
     "r3gan": ("--width", "8", "--max-width", "64"),
-    "projected": ("--width", "8", "--max-width", "128"),
 }
 
 
