@@ -186,7 +186,8 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             "biggan",
             "residual networks, class embedding shared by all layers, z cut into a piece for each, orthogonal G",
-            "Brock et al., 2019 (theirs: --n-critic 2 --g-lr 5e-5 --d-lr 2e-4 --batch 2048 --width 96 --max-width 1536)",
+            "Brock et al., 2019 (theirs: --n-critic 2 --g-lr 5e-5 --d-lr 2e-4 --batch 2048 --width 96 "
+            "--max-width 1536)",
             "many classes; large batches through --micro-batch; --trunc trades variety for fidelity",
             {
                 **_RESIDUAL,

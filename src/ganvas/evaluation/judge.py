@@ -18,13 +18,12 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluation.feature_net import FEATURES
 from ganvas.evaluation.feature_training import Progress
 from ganvas.evaluation.features import Features
+from ganvas.evaluation.measures import measure, share_bounds
 from ganvas.evaluation.metrics import modes
-from ganvas.evaluation.metrics.frechet import frechet_distance_of_features
-from ganvas.evaluation.metrics.kernel import kernel_distance
-from ganvas.evaluation.metrics.manifold import density_and_coverage, precision_and_recall
 from ganvas.evaluation.nearest import SIDE, Nearest, find_nearest
 from ganvas.evaluation.passport import Drawn, Passport
 from ganvas.evaluation.rows import spread
+from ganvas.evaluation.sides import Measured, Side
 from ganvas.evaluation.verdict import MEANINGS, Metric, Verdict
 from ganvas.evaluation.verdict_words import describe
 from ganvas.images import Integers
@@ -37,33 +36,10 @@ __all__ = ["Metric", "Reference", "Verdict", "judge", "judge_pictures"]
 
 HELD_OUT_ENOUGH = 500  # below this the held-out pictures are too few to be the reference by themselves
 MOST_REFERENCE = 10_000  # real pictures used, spread evenly over their split
-MOST_IN_MANIFOLD = 3_000  # pictures a side for precision, recall, density and coverage
 FEWEST = 8
-PRECISION_K, DENSITY_K = 3, 5
 
 Reference = Literal["auto", "held_out", "train"]
 NOT_DRAWN = Drawn()
-
-
-@dataclass(frozen=True)
-class _Side:
-    """One set of pictures as it is compared."""
-
-    features: Tensor  # [N, 128]
-    probabilities: Tensor | None  # [N, K]
-    labels: Tensor | None  # [N]
-
-    def rows(self, chosen: slice) -> _Side:
-        """Some of it."""
-        probabilities = None if self.probabilities is None else self.probabilities[chosen]
-        return _Side(self.features[chosen], probabilities, None if self.labels is None else self.labels[chosen])
-
-
-@dataclass(frozen=True)
-class _Measured:
-    value: float
-    samples: int
-    reference_samples: int
 
 
 def judge(
@@ -129,8 +105,8 @@ def _judge(
     name = "held-out pictures" if against_held_out else "training pictures"
     real, stand_in, stand_in_reference, pair = _real_sides(train, held_out, against_held_out)
     shares = _class_shares(real, store)
-    measured = _measure(fake, real, shares)
-    floor = _measure(stand_in, stand_in_reference, shares)
+    measured = measure(fake, real, shares, intervals=True)
+    floor = measure(stand_in, stand_in_reference, shares, intervals=False)
     scaled_floor = _at_counts_of(measured["frechet_distance"], floor["frechet_distance"])
 
     say("judging: nearest training pictures")
@@ -159,9 +135,7 @@ class _Looked:
     drawn: Drawn
 
 
-def _with_passport(
-    metric: str, m: _Measured, floor: _Measured | None, looked: _Looked, pairs: dict[str, str]
-) -> Metric:
+def _with_passport(metric: str, m: Measured, floor: Measured | None, looked: _Looked, pairs: dict[str, str]) -> Metric:
     """A number with how it came about; `pairs` says which real pictures made the floor."""
     in_pixels = metric == "nearest_copy_share"
     features = looked.features
@@ -180,40 +154,10 @@ def _with_passport(
     )
     better, meaning = MEANINGS[metric]
     real = None if floor is None else floor.value
-    return Metric(m.value, passport, better, meaning, real_value=real, real_pair=pairs.get(metric, ""))
+    return Metric(m.value, passport, better, meaning, m.interval, real, pairs.get(metric, ""))
 
 
-def _measure(sample: _Side, reference: _Side, shares: Tensor | None) -> dict[str, _Measured]:
-    """Every number that the two sides are large enough for, by name, in the order of `MEANINGS`."""
-    a, b = sample.features, reference.features
-    counts = len(a), len(b)
-    # A cubic kernel would let the scale of the features decide what is noise, so the real ones get a mean square of 1.
-    scale = b.square().mean().sqrt().clamp_min(1e-12)
-    found = {
-        "frechet_distance": _Measured(frechet_distance_of_features(a, b), *counts),
-        "kernel_distance": _Measured(kernel_distance(a / scale, b / scale), *counts),
-    }
-    some, some_real = (side.features[_manifold_rows(len(side.features))] for side in (sample, reference))
-    fewest = min(len(some), len(some_real))
-    if fewest > PRECISION_K:
-        precision, recall = precision_and_recall(some_real, some, PRECISION_K)
-        found["precision"] = _Measured(precision, len(some), len(some_real))
-        found["recall"] = _Measured(recall, len(some), len(some_real))
-    if fewest > DENSITY_K:
-        density, coverage = density_and_coverage(some_real, some, DENSITY_K)
-        found["density"] = _Measured(density, len(some), len(some_real))
-        found["coverage"] = _Measured(coverage, len(some), len(some_real))
-    if sample.probabilities is not None and shares is not None:
-        drawn = sample.probabilities.argmax(1)
-        found["class_coverage"] = _Measured(modes.class_coverage(drawn, shares), *counts)
-        found["class_divergence"] = _Measured(modes.class_divergence(drawn, shares, counts[1]), *counts)
-        found["sure_share"] = _Measured(modes.sure_share(sample.probabilities), *counts)
-        if sample.labels is not None:
-            found["class_agreement"] = _Measured(modes.class_agreement(sample.probabilities, sample.labels), *counts)
-    return found
-
-
-def _at_counts_of(measured: _Measured, floor: _Measured) -> _Measured:
+def _at_counts_of(measured: Measured, floor: Measured) -> Measured:
     """The Fréchet distance of real pictures, as it would be with as many of them as were measured.
 
     Between samples of one distribution it is all bias, and that goes with 1/N + 1/M to first order (Chong and
@@ -221,27 +165,28 @@ def _at_counts_of(measured: _Measured, floor: _Measured) -> _Measured:
     """
     wanted = 1 / measured.samples + 1 / measured.reference_samples
     had = 1 / floor.samples + 1 / floor.reference_samples
-    return _Measured(floor.value * wanted / had, measured.samples, measured.reference_samples)
+    return Measured(floor.value * wanted / had, measured.samples, measured.reference_samples)
 
 
-def _real_sides(train: _Side, held_out: _Side | None, against_held_out: bool) -> tuple[_Side, _Side, _Side, str]:
+def _real_sides(train: Side, held_out: Side | None, against_held_out: bool) -> tuple[Side, Side, Side, str]:
     """(the reference; real pictures in the samples' place; what those are compared with; both in words)."""
     if against_held_out:
         assert held_out is not None, "the held-out pictures were found to be enough"
         return held_out, train, held_out, "training pictures against held-out ones"
     if held_out is not None:
         return train, held_out, train, "held-out pictures against training ones"
-    even, odd = train.rows(slice(0, None, 2)), train.rows(slice(1, None, 2))
+    even, odd = train.some(slice(0, None, 2)), train.some(slice(1, None, 2))
     return train, even, odd, "one half of the training pictures against the other"
 
 
 def _look_for_copies(
-    fakes: Integers, fake: _Side, store: Store, train: _Side, train_rows: NDArray[np.int64]
-) -> tuple[Nearest, _Measured, _Measured]:
+    fakes: Integers, fake: Side, store: Store, train: Side, train_rows: NDArray[np.int64]
+) -> tuple[Nearest, Measured, Measured]:
     unseen = store.held_out.images if store.held_out is not None and store.held_out_count >= FEWEST else None
     nearest = find_nearest(fakes, store.train.images, unseen, fake.features, train.features, train_rows)
-    copies = _Measured(nearest.copy_share, nearest.compared, nearest.searched)
-    return nearest, copies, _Measured(nearest.real_copy_share, nearest.compared, nearest.searched)
+    around = share_bounds(nearest.copy_share, nearest.compared)
+    copies = Measured(nearest.copy_share, nearest.compared, nearest.searched, around)
+    return nearest, copies, Measured(nearest.real_copy_share, nearest.compared, nearest.searched)
 
 
 def _check(fakes: Integers, labels: NDArray[np.int64] | None, store: Store, what: str) -> None:
@@ -265,23 +210,19 @@ def _held_out_is_reference(store: Store, reference: Reference) -> bool:
     return reference == "held_out" or (reference == "auto" and store.held_out_count >= HELD_OUT_ENOUGH)
 
 
-def _side(features: Features, images: Integers, labels: NDArray[np.int64] | None) -> _Side:
-    return _side_of(features, features.extract(images), labels)
+def _side(features: Features, images: Integers, labels: NDArray[np.int64] | None) -> Side:
+    return _side_of(features, images, np.arange(len(images)), labels)
 
 
-def _real_side(features: Features, store: Store, rows: NDArray[np.int64]) -> _Side:
-    labels = None if store.labels is None else store.labels[rows]
-    return _side_of(features, features.extract(store.images, rows=rows), labels)
+def _real_side(features: Features, store: Store, rows: NDArray[np.int64]) -> Side:
+    return _side_of(features, store.images, rows, None if store.labels is None else store.labels[rows])
 
 
-def _side_of(features: Features, extracted: Tensor, labels: NDArray[np.int64] | None) -> _Side:
+def _side_of(features: Features, images: Integers, rows: NDArray[np.int64], labels: NDArray[np.int64] | None) -> Side:
+    extracted = features.extract(images, rows=rows)
     drawn_as = None if labels is None else torch.as_tensor(np.asarray(labels, np.int64))
-    return _Side(extracted, features.probabilities_of(extracted), drawn_as)
+    return Side(images, rows, extracted, features.probabilities_of(extracted), drawn_as)
 
 
-def _class_shares(real: _Side, store: Store) -> Tensor | None:
+def _class_shares(real: Side, store: Store) -> Tensor | None:
     return None if real.labels is None else modes.class_shares(real.labels, len(store.class_names))
-
-
-def _manifold_rows(count: int) -> Tensor:
-    return torch.from_numpy(spread(count, MOST_IN_MANIFOLD))
