@@ -41,6 +41,7 @@ def test_in_one_dimension_it_is_how_far_the_sorted_numbers_are_apart():
 
 
 def test_equal_sets_are_at_distance_zero():
+    assert compared(noise(1), noise(1)).mean == 0
     found = compared(noise(5), noise(5))
     assert (found.sizes, found.distances, found.mean) == (((32, 32), (16, 16)), (0, 0), 0)
 

@@ -19,7 +19,8 @@ from ganvas.evaluation.metrics.pictures import checked_pictures, levels
 from ganvas.evaluation.metrics.restoration import WINDOW, checked_levels, similarity
 from ganvas.images import Integers
 
-WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # from the finest scale to the coarsest, measured with people
+# From the finest scale to the coarsest, measured with people. They sum to 1.0001, and five are used as they are.
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,13 @@ def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
     """
     a, b = checked_levels(a, b)
     scales = scales_of(*a.shape[2:])
+    whole = 1.0 if scales == len(WEIGHTS) else sum(WEIGHTS[:scales])
     product = torch.ones(a.shape[:2], dtype=a.dtype, device=a.device)  # [N, C]
     for scale, weight in enumerate(WEIGHTS[:scales]):
         luminance, structure = similarity(a, b)
         last = scale == scales - 1
         term = (luminance * structure if last else structure).mean((2, 3)).clamp_min(0)
-        product = product * term ** (weight / sum(WEIGHTS[:scales]))
+        product = product * term ** (weight / whole)
         if not last:
             a, b = _halved(a), _halved(b)
     return product.mean(1)
