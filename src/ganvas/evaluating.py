@@ -10,7 +10,7 @@ from ganvas.data.sources import open_source
 from ganvas.data.store import Store, StoreOptions, open_store, read_store
 from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluation.features import learn_features
-from ganvas.evaluation.judge import Verdict, judge, judge_pictures
+from ganvas.evaluation.judge import Verdict, judge
 from ganvas.evaluation.passport import Drawn
 from ganvas.model import Model, find_model_folder
 from ganvas.training.finish import draw_for_judging, judge_effort
@@ -53,7 +53,7 @@ def evaluate(
     other = open_store(open_source(what), options)
     chosen = np.linspace(0, len(other.images) - 1, min(samples or len(other.images), len(other.images))).astype(int)
     drawn = Drawn(what=other.fingerprint)
-    return judge_pictures(other.images[chosen], None, store, learn_features(store), drawn=drawn)
+    return judge(other.images[chosen], None, store, learn_features(store), drawn=drawn, what="pictures")
 
 
 def _is_model(path: Path) -> bool:
