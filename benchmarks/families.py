@@ -53,6 +53,14 @@ class Set:
 
 FINAL = (
     Set("cats", "cats64.zip", ("--resolution", "64"), narrow=True),
+    Set(
+        "cats500",
+        "cats64.zip",
+        ("--resolution", "64"),
+        most=500,
+        recipes=("fast", "fastgan", "projected"),
+        narrow=True,
+    ),
     Set("emoji", "emoji128.zip", ("--resolution", "64", "--channels", "4"), most=500, narrow=True),
     Set("cifar10", "cifar10_imagefolder.zip", ("--resolution", "32"), inside="train/", narrow=True),
 )
