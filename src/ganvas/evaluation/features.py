@@ -6,7 +6,6 @@ cannot be compared. What they are called instead stands in `Features.name`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -35,6 +34,7 @@ from ganvas.evaluation.feature_training import (
 )
 from ganvas.evaluation.rows import spread
 from ganvas.images import Integers
+from ganvas.weights import hash_of_weights
 
 if TYPE_CHECKING:
     from ganvas.data.store import Store
@@ -63,7 +63,7 @@ class Passport:
 
 
 class Features:
-    """A feature network that has learned, with its passport."""
+    """A feature network that has learned, with its passport: a `ganvas.evaluation.backbones.contract.Backbone`."""
 
     def __init__(self, net: FeatureNet, passport: Passport) -> None:
         self.net = net.eval().requires_grad_(False)
@@ -92,6 +92,23 @@ class Features:
         right = f"{100 * self.accuracy:.1f} % right on {self.passport.accuracy_on}"
         return f"classifier trained on these pictures ({right})"
 
+    @property
+    def features(self) -> int:
+        """F: how many features a picture has."""
+        return FEATURES
+
+    @property
+    def resize(self) -> str:
+        """What is done to a picture before the network sees it, in words."""
+        net = self.net
+        as_it_is = net.expects[1:] == (net.height, net.width)
+        return "none" if as_it_is else f"averaged over areas to {net.height}x{net.width}"
+
+    @property
+    def value_range(self) -> str:
+        """The range in which the network sees it, in words."""
+        return "[-1, 1] less the training pictures' mean, over their deviation, channel by channel"
+
     def extract(self, images: Integers, batch: int = 64, rows: NDArray[np.int64] | None = None) -> Tensor:
         """[N, C, H, W] uint8 or uint16, of the store's channels, height and width -> [N, 128] float32, on the CPU.
 
@@ -101,9 +118,9 @@ class Features:
         rows = np.arange(len(images)) if rows is None else rows
         return torch.cat([*self._batches(images, rows, batch), torch.empty(0, FEATURES)])
 
-    def probabilities(self, images: Integers, batch: int = 64) -> Tensor | None:
-        """[N, C, H, W] as for `extract` -> [N, K] class probabilities, float32; None without a classifier."""
-        return self.probabilities_of(self.extract(images, batch))
+    def probabilities(self, images: Integers, batch: int = 64, rows: NDArray[np.int64] | None = None) -> Tensor | None:
+        """As for `extract` -> [N, K] class probabilities, float32; None without a classifier."""
+        return None if self.kind != "classifier" else self.probabilities_of(self.extract(images, batch, rows))
 
     def probabilities_of(self, features: Tensor) -> Tensor | None:
         """[N, 128] as `extract` gives them -> [N, K] class probabilities; None without a classifier."""
@@ -169,9 +186,8 @@ def learn_features(
         accuracy, accuracy_on = _learn_classes(net, store, images, labels, shown, generator, progress)
     else:
         train_contrastive(net, images, shown, generator, progress)
-    passport = Passport(
-        VERSION, kind, store.fingerprint, shown, accuracy, accuracy_on, net.head.out_features, _hash(net)
-    )
+    found = hash_of_weights(net.state_dict())
+    passport = Passport(VERSION, kind, store.fingerprint, shown, accuracy, accuracy_on, net.head.out_features, found)
     _save(folder, net, passport)
     return Features(net, passport)
 
@@ -210,15 +226,6 @@ def _accuracy(net: FeatureNet, images: Integers, labels: NDArray[np.int64]) -> f
     return right / len(rows)
 
 
-def _hash(net: FeatureNet) -> str:
-    """SHA-256 over the names and values of all weights and buffers."""
-    digest = hashlib.sha256()
-    for name, value in sorted(net.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _save(folder: Path, net: FeatureNet, passport: Passport) -> None:
     """Write weights and passport; the folder appears whole or not at all. What cannot be written is learned
     again.
@@ -250,7 +257,7 @@ def _load(folder: Path, net: FeatureNet, fingerprint: str, kind: Kind) -> Passpo
             return None
         before = {name: value.clone() for name, value in net.state_dict().items()}
         net.load_state_dict(weights)
-        if _hash(net) != passport.hash:
+        if hash_of_weights(net.state_dict()) != passport.hash:
             net.load_state_dict(before)
             return None
         return passport
