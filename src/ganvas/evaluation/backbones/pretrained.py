@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from torch import nn
 
 from ganvas.data.download import OFFLINE_VARIABLE, is_offline
@@ -80,7 +81,7 @@ def load_pretrained(folder: Path, model: str) -> tuple[nn.Module, Any]:
             net, info = getattr(transformers, model).from_pretrained(
                 folder, use_safetensors=True, local_files_only=True, output_loading_info=True
             )
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise GanvasError(f"{folder} cannot be loaded as {model} ({reason}): give a folder of that kind") from error
     missing = sorted([*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])])
