@@ -63,7 +63,7 @@ class Passport:
 
 
 class Features:
-    """A feature network that has learned, with its passport."""
+    """A feature network that has learned, with its passport: a `ganvas.evaluation.backbones.contract.Backbone`."""
 
     def __init__(self, net: FeatureNet, passport: Passport) -> None:
         self.net = net.eval().requires_grad_(False)
@@ -84,17 +84,6 @@ class Features:
         return self.passport.hash[:12]
 
     @property
-    def resize(self) -> str:
-        """What is done to a picture before the network sees it."""
-        size = f"{self.net.height}x{self.net.width}"
-        return "none" if self.net.expects[1:] == (self.net.height, self.net.width) else f"area average to {size}"
-
-    @property
-    def value_range(self) -> str:
-        """Of the pictures the network is given, before its own mean and spread."""
-        return "[-1, 1]"
-
-    @property
     def name(self) -> str:
         if self.kind == "self-supervised":
             return "self-supervised network trained on these pictures"
@@ -102,6 +91,23 @@ class Features:
             return "classifier trained on these pictures"
         right = f"{100 * self.accuracy:.1f} % right on {self.passport.accuracy_on}"
         return f"classifier trained on these pictures ({right})"
+
+    @property
+    def features(self) -> int:
+        """F: how many features a picture has."""
+        return FEATURES
+
+    @property
+    def resize(self) -> str:
+        """What is done to a picture before the network sees it, in words."""
+        net = self.net
+        as_it_is = net.expects[1:] == (net.height, net.width)
+        return "none" if as_it_is else f"averaged over areas to {net.height}x{net.width}"
+
+    @property
+    def value_range(self) -> str:
+        """The range in which the network sees it, in words."""
+        return "[-1, 1] less the training pictures' mean, over their deviation, channel by channel"
 
     def extract(self, images: Integers, batch: int = 64, rows: NDArray[np.int64] | None = None) -> Tensor:
         """[N, C, H, W] uint8 or uint16, of the store's channels, height and width -> [N, 128] float32, on the CPU.
@@ -112,9 +118,9 @@ class Features:
         rows = np.arange(len(images)) if rows is None else rows
         return torch.cat([*self._batches(images, rows, batch), torch.empty(0, FEATURES)])
 
-    def probabilities(self, images: Integers, batch: int = 64) -> Tensor | None:
-        """[N, C, H, W] as for `extract` -> [N, K] class probabilities, float32; None without a classifier."""
-        return self.probabilities_of(self.extract(images, batch))
+    def probabilities(self, images: Integers, batch: int = 64, rows: NDArray[np.int64] | None = None) -> Tensor | None:
+        """As for `extract` -> [N, K] class probabilities, float32; None without a classifier."""
+        return None if self.kind != "classifier" else self.probabilities_of(self.extract(images, batch, rows))
 
     def probabilities_of(self, features: Tensor) -> Tensor | None:
         """[N, 128] as `extract` gives them -> [N, K] class probabilities; None without a classifier."""
@@ -180,16 +186,8 @@ def learn_features(
         accuracy, accuracy_on = _learn_classes(net, store, images, labels, shown, generator, progress)
     else:
         train_contrastive(net, images, shown, generator, progress)
-    passport = Passport(
-        VERSION,
-        kind,
-        store.fingerprint,
-        shown,
-        accuracy,
-        accuracy_on,
-        net.head.out_features,
-        sha256_of_tensors(net.state_dict()),
-    )
+    found = sha256_of_tensors(net.state_dict())
+    passport = Passport(VERSION, kind, store.fingerprint, shown, accuracy, accuracy_on, net.head.out_features, found)
     _save(folder, net, passport)
     return Features(net, passport)
 
