@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from ganvas.comparing import Comparison
     from ganvas.evaluation.verdict import Metric, Verdict
+    from ganvas.rating.results import Results
 
 STARTED = time.monotonic()
 
@@ -283,6 +285,98 @@ def compare(
 
 
 @app.command
+def rate(
+    a: str,
+    b: str | None = None,
+    /,
+    *,
+    n: int | None = None,
+    question: Literal["real", "prefer"] | None = None,
+    data: str | None = None,
+    seed: int | None = None,
+    size: int | None = None,
+    upscaling: Literal["lanczos", "nearest"] | None = None,
+    out: Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8420,
+    results: Annotated[bool, Parameter(negative=())] = False,
+    export: Path | None = None,
+) -> int:
+    """Let people judge, blind, on a local page: which of A and B looks more real, or is A real or generated.
+
+    With B, raters see one picture of each side by side (A left in half of the pairs, in an order of their own). With A
+    alone they see single pictures, half of them real, and say which; the share of wrong answers is what HYPE-infinity
+    counts (Zhou et al., 2019). Ruined pictures among them check attention: a rater who misses more than a fifth of
+    these is left out.
+
+    The page needs no internet. Answers are kept at once in study.sqlite, so the same command goes on after a kill, a
+    reboot or Ctrl-C, with the same link. Names, order, sizes and metadata tell raters nothing about the sides.
+
+    Examples: ganvas rate runs/a runs/b --host 0.0.0.0; ganvas rate runs/a --results; ganvas rate runs/a photos.zip
+
+    Parameters
+    ----------
+    a
+        A run, a model folder, any source of pictures, or the folder of a study to go on with.
+    b
+        The other side, of any of these kinds. Beside a model, pictures are brought to the model's size.
+    n
+        Pairs, or single pictures, for each rater [default: 50]; about one attention check for 6 of them comes on top.
+    question
+        Of pairs: which looks more real, or which is preferred [default: real].
+    data
+        Real pictures, for A alone and for the attention checks [default: those that the run was trained on].
+    seed
+        Chooses the pictures, their order and sides [default: 0].
+    size
+        Longer side in pixels that all pictures are shown at, narrower on small screens [default: own, 256 to 512].
+    upscaling
+        How small pictures are enlarged: lanczos is smooth, nearest repeats pixels by a whole factor [default:
+        lanczos].
+    out
+        Folder of the study [default: rating or rating-B in the run A, else rating-A-B here].
+    host
+        0.0.0.0 lets others on your network rate: the link holds a token, but travels unencrypted.
+    port
+        Where the page is; 0 takes a free port.
+    results
+        Print the results up to now and serve nothing.
+    export
+        Write passport, results and every judgement as JSON, and serve nothing.
+    """
+    from ganvas.rating.rating import export as export_results
+    from ganvas.rating.rating import find_folder, open_study, read_results, serve
+    from ganvas.rating.study import WORDS, Wishes
+
+    if results or export is not None:
+        folder = find_folder(a, b, out)
+        if export is not None:
+            export_results(folder, export)
+        if results:
+            print_ratings(read_results(folder))
+        return 0
+    file = open_study(a, b, Wishes(n, question, data, seed, size, upscaling), out)
+
+    def announce(links: list[str]) -> None:
+        study = file.study
+        print_table(
+            [
+                ("question", WORDS[study.question]),
+                ("each rater", f"{study.n} {'pairs' if study.b else 'pictures'} and {study.checks} attention checks"),
+                ("shown at", f"{study.width}x{study.height} pixels, {study.upscaling}"),
+                *[("rate at" if i == 0 else "others at", link) for i, link in enumerate(links)],
+                ("study", f"{file.path} (Ctrl-C ends; the same command goes on)"),
+            ]
+        )
+        sys.stdout.flush()
+
+    caught = serve(file, host, port, announce)
+    print()
+    print_ratings(read_results(file.path.parent))
+    return 0 if caught == signal.SIGINT else 128 + caught
+
+
+@app.command
 def report(run: Path, /) -> int:
     """Write report.html of a run again: one page that opens offline.
 
@@ -525,6 +619,13 @@ def print_verdict(verdict: Verdict) -> None:
     print(verdict.metrics[0].passport.short())
 
 
+def print_ratings(results: Results) -> None:
+    from ganvas.rating.results import table_of, words_of
+
+    print_table(table_of(results))
+    print(f"\n{words_of(results)}")
+
+
 def main(tokens: list[str] | None = None) -> int:
     """Run one command; errors become one line on stderr and an exit code: 1, or 2 for wrong usage."""
     try:
@@ -554,4 +655,10 @@ def complain(message: str, code: int) -> int:
 
 def run() -> NoReturn:
     """The console script."""
-    sys.exit(main())
+    code = main()
+    if "granian" in sys.modules:
+        # Its threads may ask for the interpreter while that is taken down, which would abort the process (Python 3.11).
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -39,9 +39,9 @@ def evaluate(
     """
     if samples is not None and samples < 2:
         raise UsageError(f"--samples {samples}: give at least 2; 10000 make a number that others can stand beside")
-    if _is_model(Path(what)):
+    if is_model(Path(what)):
         model = load_from_run(Path(what), weights, device)
-        store = _data_of_model(Path(what), model, data)
+        store = data_of_model(Path(what), model, data)
         features = learn_features(store, device=model.device, effort=_effort_of(Path(what)))
         pictures, labels, drawn = draw_for_judging(model, samples or DEFAULT_SAMPLES, trunc)
         same_classes = model.config.class_names == store.class_names
@@ -56,7 +56,8 @@ def evaluate(
     return judge(other.images[chosen], None, store, learn_features(store), drawn=drawn, what="pictures")
 
 
-def _is_model(path: Path) -> bool:
+def is_model(path: Path) -> bool:
+    """Whether a path is a run or a model folder; raises GanvasError for a run without a model."""
     try:
         find_model_folder(path)
     except GanvasError:
@@ -72,7 +73,8 @@ def _effort_of(path: Path) -> float:
     return judge_effort(read_settings(folder.settings)[1].minutes) if folder.settings.is_file() else 1.0
 
 
-def _data_of_model(path: Path, model: Model, data: str | Path | None) -> Store:
+def data_of_model(path: Path, model: Model, data: str | Path | None) -> Store:
+    """What a model is compared with: `data`, or what it was trained on. Raises GanvasError if that cannot be had."""
     config = model.config
     if data is None and is_run(path):
         kept = Path(str(RunFolder(path).read_facts().get("store", "")))
