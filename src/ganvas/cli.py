@@ -207,6 +207,9 @@ def evaluate(
     *,
     data: str | None = None,
     samples: int | None = None,
+    features: str | None = None,
+    metrics: str = "",
+    preset: str | None = None,
     trunc: float = 1.0,
     weights: Literal["best", "last", "raw"] = "best",
     device: str = "auto",
@@ -214,8 +217,11 @@ def evaluate(
 ) -> int:
     """Judge a run, a model or a source of pictures against real ones.
 
-    Distances are measured in the features of a small network that is trained on the reference pictures themselves.
-    They are never FID and compare only with numbers of the same features, reference and sample count.
+    By default distances are measured in the features of a small network that is trained on the reference pictures
+    themselves: these are never FID. Every number carries its passport (--json shows it whole), and numbers compare only
+    where the passports are alike; `ganvas compare` sees to that.
+
+    Examples: ganvas evaluate runs/a --preset fid50k_full; ganvas evaluate fakes/ --data photos/ --metrics all
 
     Parameters
     ----------
@@ -225,6 +231,15 @@ def evaluate(
         The source to compare with [default: the run's own data, its held-out pictures where there are enough].
     samples
         How many pictures to draw [default: 10000].
+    features
+        The network that looks: own, inception, inception-clean, dinov2, clip, one of these with :FILE or :FOLDER where
+        its weights lie, or package.module:function of your own [default: own].
+    metrics
+        Besides the usual numbers: all, or a list of frechet_distance_at_infinity, kid, inception_score,
+        intra_class_distance, feature_diversity, ms_ssim, sliced_wasserstein, spectrum_distance, classification_score,
+        path_length_z, path_length_w.
+    preset
+        A protocol that papers name: fid50k_full, kid50k_full, is50k, studiogan, clean-fid, dinov2-fd.
     trunc
         Below 1, z is drawn nearer to its mean: the numbers are then those of the truncated generator.
     weights
@@ -235,12 +250,29 @@ def evaluate(
         Print one JSON document and nothing else.
     """
     from ganvas.evaluating import evaluate as evaluate_library
+    from ganvas.progress import spinner
 
-    verdict = evaluate_library(what, data=data, samples=samples, trunc=trunc, weights=weights, device=device)
+    with spinner() as say:
+        verdict = evaluate_library(
+            what,
+            data=data,
+            samples=samples,
+            features=features,
+            metrics=metrics,
+            preset=preset,
+            trunc=trunc,
+            weights=weights,
+            device=device,
+            progress=say,
+        )
     if as_json:
         print_json(verdict.to_json())
-    else:
-        print_verdict(verdict)
+        return 0
+    print_verdict(verdict)
+    if preset is not None:
+        from ganvas.evaluation.presets import find_preset
+
+        print(f"\n{preset}: {figure_of(verdict[find_preset(preset).metric])}")
     return 0
 
 
@@ -608,10 +640,7 @@ def figure_of(metric: Metric | None) -> str:
 
 def print_verdict(verdict: Verdict) -> None:
     rows = [
-        (
-            m.metric,
-            f"{m.value:10.4g}   {'' if m.real_value is None else f'(real pictures: {m.real_value:.4g})'}",
-        )
+        (m.metric, f"{figure_of(m):>18}   {'' if m.real_value is None else f'(real pictures: {m.real_value:.4g})'}")
         for m in verdict.metrics
     ]
     print_table(rows)

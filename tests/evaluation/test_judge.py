@@ -142,7 +142,7 @@ def test_the_same_pictures_get_the_same_verdict(store, features):
 
 def test_the_json_document_has_a_schema_and_plain_numbers(store, features):
     document = json.loads(json.dumps(judge(NEW, NEW_LABELS, store, features).to_json(), allow_nan=False))
-    assert document["schema"] == 2
+    assert document["schema"] == 1
     first = document["metrics"][0]
     assert first["metric"] == "frechet_distance"
     assert set(first) == {

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import UsageError
+from ganvas.evaluation.backbones.contract import Backbone
 from ganvas.evaluation.feature_training import Progress
 from ganvas.evaluation.features import Features
 from ganvas.evaluation.metrics.classification_score import Labelled, classification_score
@@ -50,7 +51,7 @@ class Walkable:
 class Given:
     """What measures need besides the two sides."""
 
-    features: Features
+    features: Backbone
     own: Features | None = None  # the network that was trained on the data, whichever `features` are
     train: Labelled | None = None  # real training pictures with their classes
     test: Labelled | None = None  # real pictures kept from training, with their classes

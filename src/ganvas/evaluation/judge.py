@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganvas.errors import GanvasError, UsageError
+from ganvas.evaluation.backbones.contract import Backbone
 from ganvas.evaluation.extra_measures import EXTRAS, Given, Walkable
 from ganvas.evaluation.feature_training import Progress
 from ganvas.evaluation.features import Features
@@ -48,12 +49,13 @@ def judge(
     fakes: Integers,
     fake_labels: NDArray[np.int64] | None,
     store: Store,
-    features: Features,
+    features: Backbone,
     *,
     reference: Reference = "auto",
     most_reference: int = MOST_REFERENCE,
     drawn: Drawn = NOT_DRAWN,
     extras: Sequence[str] = (),
+    skip_impossible: bool = False,
     own: Features | None = None,
     generator: Walkable | None = None,
     what: str = "samples",
@@ -63,8 +65,9 @@ def judge(
 
     fake_labels: [N], the class each was drawn as, or None. reference: "auto" takes the held-out pictures if there are
     at least 500, else the training pictures; which it was stands with every number. most_reference: how many of them.
-    drawn: where the pictures come from, for the passports. extras: measures of `EXTRAS` besides the usual ones; own
-    (the network trained on the data) and generator are what some of them need. what: the pictures in words.
+    drawn: where the pictures come from, for the passports. extras: measures of `EXTRAS` besides the usual ones,
+    skip_impossible: without those that cannot be measured on what is given; own (the network trained on the data) and
+    generator are what some of them need. what: the pictures in words.
 
     Raises GanvasError for pictures of another shape or fewer than 8, or for an extra that cannot be measured on what
     is given; UsageError if "held_out" is asked for and there is none.
@@ -101,7 +104,12 @@ def judge(
     given = Given(features, own, *_labelled(store), generator, progress)
     for name in extras:
         say(f"judging: {name}")
-        found, real = _extra(name, fake, sides, given)
+        try:
+            found, real = _extra(name, fake, sides, given)
+        except GanvasError:
+            if not skip_impossible:
+                raise
+            continue
         measured[name] = found
         if real is not None:
             floor[name], pairs[name] = real, sides.pair
@@ -145,7 +153,7 @@ def _labelled(store: Store) -> tuple[Labelled | None, Labelled | None]:
 class _Looked:
     """What all numbers of a verdict share."""
 
-    features: Features
+    features: Backbone
     own: Features | None
     reference: str
     store: Store
@@ -248,18 +256,20 @@ def _held_out_is_reference(store: Store, reference: Reference) -> bool:
     return reference == "held_out" or (reference == "auto" and store.held_out_count >= HELD_OUT_ENOUGH)
 
 
-def _side(features: Features, images: Integers, labels: NDArray[np.int64] | None) -> Side:
+def _side(features: Backbone, images: Integers, labels: NDArray[np.int64] | None) -> Side:
     return _side_of(features, images, np.arange(len(images)), labels)
 
 
-def _real_side(features: Features, store: Store, rows: NDArray[np.int64]) -> Side:
+def _real_side(features: Backbone, store: Store, rows: NDArray[np.int64]) -> Side:
     return _side_of(features, store.images, rows, None if store.labels is None else store.labels[rows])
 
 
-def _side_of(features: Features, images: Integers, rows: NDArray[np.int64], labels: NDArray[np.int64] | None) -> Side:
+def _side_of(features: Backbone, images: Integers, rows: NDArray[np.int64], labels: NDArray[np.int64] | None) -> Side:
     extracted = features.extract(images, rows=rows)
     drawn_as = None if labels is None else torch.as_tensor(np.asarray(labels, np.int64))
-    return Side(images, rows, extracted, features.probabilities_of(extracted), drawn_as)
+    # Inception has classes too, but not those of the data.
+    probabilities = features.probabilities_of(extracted) if isinstance(features, Features) else None
+    return Side(images, rows, extracted, probabilities, drawn_as)
 
 
 def _class_shares(real: Side, store: Store) -> Tensor | None:
