@@ -37,7 +37,7 @@ def my_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     """The module `my_features` in the current folder."""
     (tmp_path / "my_features.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "my_features", raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     yield
     sys.modules.pop("my_features", None)
 
