@@ -105,3 +105,12 @@ def test_without_weights_it_is_said_what_to_fetch_and_that_own_features_are_ther
     with pytest.raises(GanvasError, match=r"(?s)is not here and cannot be .*the data's own features \(own\)") as error:
         find_backbone(name)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["dinov2", "clip"])
+def test_without_transformers_it_is_said_what_to_install_before_anything_is_fetched(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(
+        GanvasError, match=r'need transformers, which is not installed: pip install "ganvas\[features\]"'
+    ):
+        find_backbone(name)
