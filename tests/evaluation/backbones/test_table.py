@@ -37,7 +37,7 @@ def my_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     """The module `my_features` in the current folder."""
     (tmp_path / "my_features.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "my_features", raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     yield
     sys.modules.pop("my_features", None)
 
@@ -105,3 +105,12 @@ def test_without_weights_it_is_said_what_to_fetch_and_that_own_features_are_ther
     with pytest.raises(GanvasError, match=r"(?s)is not here and cannot be .*the data's own features \(own\)") as error:
         find_backbone(name)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["dinov2", "clip"])
+def test_without_transformers_it_is_said_what_to_install_before_anything_is_fetched(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(
+        GanvasError, match=r'need transformers, which is not installed: pip install "ganvas\[features\]"'
+    ):
+        find_backbone(name)

@@ -14,6 +14,7 @@ import torch
 
 from ganvas.data.download import Download
 from ganvas.errors import GanvasError
+from ganvas.evaluation.backbones import weights as weights_module
 from ganvas.evaluation.backbones.weights import HUB, INCEPTION, PublishedFile, inception_weights
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
@@ -82,6 +83,22 @@ def test_weights_are_fetched_once_and_kept_as_safetensors(row, cache, asked, mon
     (cache / "downloads" / "inception-v3-fid" / FILE).unlink()  # is needed no more
     check(inception_weights(row=row))
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+def test_two_processes_that_make_the_same_at_once_both_get_it(row, cache, published, monkeypatch):
+    read = weights_module.read_torch_file
+
+    def slowly(path: Path) -> dict[str, torch.Tensor]:
+        monkeypatch.setattr(weights_module, "read_torch_file", read)
+        inception_weights(published, row)  # the other process is done first
+        monkeypatch.setattr(weights_module.shutil, "rmtree", keep_whole)
+        return read(path)
+
+    def keep_whole(folder: Path, ignore_errors: bool) -> None:
+        """As if the other one had moved its folder in after ours was cleared away."""
+
+    monkeypatch.setattr(weights_module, "read_torch_file", slowly)
+    check(inception_weights(published, row))
 
 
 def test_a_damaged_copy_is_made_again(row, cache, asked):

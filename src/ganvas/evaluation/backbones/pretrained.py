@@ -42,6 +42,7 @@ def published(row: HubFile, keep: Keep = lambda name: True) -> Pretrained:
     keep: which tensors are wanted of a file of torch.save. Raises GanvasError if a file is not here and cannot be had,
     or is not the published one.
     """
+    _transformers()  # before a gigabyte is fetched in vain
     if row.file.endswith(".safetensors"):
         weights = _hub_file(row, row.file)
         check_hash(weights, row.sha256, row.backbone)

@@ -99,15 +99,13 @@ def backbone_of_function(place: str, device: torch.device | str) -> Backbone:
 
 
 def _import(module_name: str, place: str) -> ModuleType:
-    """As `python -m` would: the current folder counts too, for an installed command does not look there."""
-    here = os.getcwd()
-    sys.path.insert(0, here)
+    """As under `python -m`, the current folder counts too: an installed command does not look there by itself."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     try:
         return importlib.import_module(module_name)
     except ImportError as error:
         raise UsageError(f"{place} cannot be imported ({error}): give package.module:function") from error
-    finally:
-        sys.path.remove(here)
 
 
 def _normalisation(

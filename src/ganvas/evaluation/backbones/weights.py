@@ -167,7 +167,7 @@ def made_once(name: str, source: str, make: Callable[[Path], None]) -> Path:
         record = {"source_sha256": source, "sha256": sha256_of(partial / WEIGHTS)}
         (partial / RECORD).write_text(json.dumps(record, indent=1), "utf-8")
         shutil.rmtree(folder, ignore_errors=True)
-        os.replace(partial, folder)
+        _move(partial, folder, source)
     except OSError as error:
         raise GanvasError(
             f"{folder} cannot be written ({error}): make room, or move the cache with GANVAS_CACHE"
@@ -176,6 +176,14 @@ def made_once(name: str, source: str, make: Callable[[Path], None]) -> Path:
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _move(partial: Path, folder: Path, source: str) -> None:
+    try:
+        os.replace(partial, folder)
+    except OSError:
+        if not _is_whole(folder, source):  # or else another process was faster
+            raise
 
 
 def _is_whole(folder: Path, source: str) -> bool:
