@@ -49,8 +49,8 @@ Kind = Literal["classifier", "self-supervised"]
 
 
 @dataclass(frozen=True)
-class Passport:
-    """What is to be known of a feature network apart from its weights; saved as JSON beside them."""
+class Learning:
+    """How a feature network learned; saved as JSON beside its weights."""
 
     version: int
     kind: Kind
@@ -63,25 +63,25 @@ class Passport:
 
 
 class Features:
-    """A feature network that has learned, with its passport: a `ganvas.evaluation.backbones.contract.Backbone`."""
+    """A feature network that has learned, and how: a `ganvas.evaluation.backbones.contract.Backbone`."""
 
-    def __init__(self, net: FeatureNet, passport: Passport) -> None:
+    def __init__(self, net: FeatureNet, learning: Learning) -> None:
         self.net = net.eval().requires_grad_(False)
-        self.passport = passport
+        self.learning = learning
 
     @property
     def kind(self) -> Kind:
-        return self.passport.kind
+        return self.learning.kind
 
     @property
     def accuracy(self) -> float | None:
         """Share of pictures kept from the classifier that it gets right, or None."""
-        return self.passport.accuracy
+        return self.learning.accuracy
 
     @property
     def hash(self) -> str:
         """Twelve hexadecimal digits that name the weights."""
-        return self.passport.hash[:12]
+        return self.learning.hash[:12]
 
     @property
     def name(self) -> str:
@@ -89,7 +89,7 @@ class Features:
             return "self-supervised network trained on these pictures"
         if self.accuracy is None:
             return "classifier trained on these pictures"
-        right = f"{100 * self.accuracy:.1f} % right on {self.passport.accuracy_on}"
+        right = f"{100 * self.accuracy:.1f} % right on {self.learning.accuracy_on}"
         return f"classifier trained on these pictures ({right})"
 
     @property
@@ -187,9 +187,9 @@ def learn_features(
     else:
         train_contrastive(net, images, shown, generator, progress)
     found = sha256_of_tensors(net.state_dict())
-    passport = Passport(VERSION, kind, store.fingerprint, shown, accuracy, accuracy_on, net.head.out_features, found)
-    _save(folder, net, passport)
-    return Features(net, passport)
+    learning = Learning(VERSION, kind, store.fingerprint, shown, accuracy, accuracy_on, net.head.out_features, found)
+    _save(folder, net, learning)
+    return Features(net, learning)
 
 
 def _learn_classes(
@@ -226,8 +226,8 @@ def _accuracy(net: FeatureNet, images: Integers, labels: NDArray[np.int64]) -> f
     return right / len(rows)
 
 
-def _save(folder: Path, net: FeatureNet, passport: Passport) -> None:
-    """Write weights and passport; the folder appears whole or not at all. What cannot be written is learned
+def _save(folder: Path, net: FeatureNet, learning: Learning) -> None:
+    """Write weights and learning; the folder appears whole or not at all. What cannot be written is learned
     again.
     """
     partial: Path | None = None
@@ -235,7 +235,7 @@ def _save(folder: Path, net: FeatureNet, passport: Passport) -> None:
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         weights = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
         save_file(weights, partial / "features.safetensors")
-        (partial / "features.json").write_text(json.dumps(asdict(passport), indent=2), encoding="utf-8")
+        (partial / "features.json").write_text(json.dumps(asdict(learning), indent=2), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)  # a damaged or foreign one, or it would have been loaded
         os.replace(partial, folder)
     except OSError:
@@ -243,13 +243,13 @@ def _save(folder: Path, net: FeatureNet, passport: Passport) -> None:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _load(folder: Path, net: FeatureNet, fingerprint: str, kind: Kind) -> Passport | None:
-    """Fill `net` from the folder and return the passport; None if it is missing, damaged or of other
+def _load(folder: Path, net: FeatureNet, fingerprint: str, kind: Kind) -> Learning | None:
+    """Fill `net` from the folder and return the learning; None if it is missing, damaged or of other
     pictures.
     """
     try:
-        passport = Passport(**json.loads((folder / "features.json").read_text(encoding="utf-8")))
-        if (passport.version, passport.store, passport.kind) != (VERSION, fingerprint, kind):
+        learning = Learning(**json.loads((folder / "features.json").read_text(encoding="utf-8")))
+        if (learning.version, learning.store, learning.kind) != (VERSION, fingerprint, kind):
             return None
         weights = load_file(folder / "features.safetensors")
         expected = {name: value.shape for name, value in net.state_dict().items()}
@@ -257,9 +257,9 @@ def _load(folder: Path, net: FeatureNet, fingerprint: str, kind: Kind) -> Passpo
             return None
         before = {name: value.clone() for name, value in net.state_dict().items()}
         net.load_state_dict(weights)
-        if sha256_of_tensors(net.state_dict()) != passport.hash:
+        if sha256_of_tensors(net.state_dict()) != learning.hash:
             net.load_state_dict(before)
             return None
-        return passport
+        return learning
     except (OSError, ValueError, TypeError, SafetensorError):
         return None
