@@ -76,3 +76,8 @@ def test_the_hash_is_that_of_the_weights():
 def test_a_module_that_gives_something_else_is_refused():
     with pytest.raises(GanvasError, match=r"net gave \[12\] for 1 pictures, expected a tensor \[1, F\] or maps"):
         module_backbone(nn.Flatten(0), name="net", size=2)
+
+
+def test_a_module_that_cannot_take_the_pictures_is_named_with_what_to_do():
+    with pytest.raises(GanvasError, match=r"grey cannot take pictures \[1, 3, 8, 8\]: .*module_backbone"):
+        module_backbone(nn.Conv2d(1, 4, 3), name="grey", size=8)

@@ -63,8 +63,15 @@ def module_backbone(
             )
         return given if given.ndim == 2 else given.mean((2, 3))
 
-    with torch.inference_mode():
-        outputs = features(torch.zeros(1, channels, height, width, device=device)).shape[1]
+    black = torch.zeros(1, channels, height, width, device=device)
+    try:
+        with torch.inference_mode():
+            outputs = features(black).shape[1]
+    except (RuntimeError, TypeError, ValueError) as error:  # how modules complain of a shape they cannot take
+        raise GanvasError(
+            f"{name} cannot take pictures {list(black.shape)}: {' '.join(str(error).split())[:200]}. Return "
+            "module_backbone(module, size=..., channels=...) with what it expects"
+        ) from error
     colour = COLOUR if channels == 3 else f"{channels} channels as they are"
     return NetworkBackbone(
         name=name,
