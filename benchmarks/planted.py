@@ -71,7 +71,8 @@ def planted(images: Pictures, labels: Any, store: Store, seed: int) -> dict[str,
     random = np.random.default_rng(seed + 1)
     named: Any = store.labels
     copied = spread(store.train_count, len(images))
-    copies, classes = np.ascontiguousarray(store.images[copied]), None if named is None else named[copied]
+    copies = np.ascontiguousarray(store.images[copied])
+    classes: Any = None if named is None else named[copied]
     third, third_classes = images.copy(), None if labels is None else labels.copy()
     third[::3] = copies[::3]
     if third_classes is not None:
