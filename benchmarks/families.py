@@ -177,7 +177,7 @@ def beside(sheets: list[tuple[str, Path]], path: Path) -> None:
         draw.text((x + 2, y), name, fill="black", font=font)
         whole.paste(sheet_of(run, side), (x, y + bar))
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole.save(path, optimize=True)
+    whole.save(path, quality=88, optimize=True)
 
 
 def read_rows(path: Path) -> dict[str, Any]:
@@ -296,7 +296,7 @@ def main() -> None:
             runs = {r: path_of(f"{pictures.name}/{r}") for r in pictures.recipes}
             found = [(r, path) for r, path in runs.items() if (path / "model").is_dir()]
             if found:
-                beside(found, arguments.sheets / f"{pictures.name}.png")
+                beside(found, arguments.sheets / f"{pictures.name}.jpg")
 
 
 if __name__ == "__main__":
