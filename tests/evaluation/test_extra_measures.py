@@ -86,6 +86,39 @@ def test_what_cannot_be_measured_is_refused_with_what_it_needs(store, own, extra
     assert why in str(refused.value)
 
 
+class Looking:
+    """A backbone of that name, which sees the mean of each quarter of a picture."""
+
+    hash, features, resize, value_range = "0" * 12, 4, "none", "[0, 255]"
+
+    def __init__(self, name):
+        self.name = name
+
+    def extract(self, images, batch=64, rows=None):
+        rows = np.arange(len(images)) if rows is None else rows
+        pictures = torch.from_numpy(np.ascontiguousarray(images[rows])).float() / 100
+        return torch.nn.functional.adaptive_avg_pool2d(pictures, 2).flatten(1)
+
+    def probabilities(self, images, batch=64, rows=None):
+        return self.probabilities_of(self.extract(images, batch, rows))
+
+    def probabilities_of(self, features):
+        return (5 * features).softmax(1)
+
+
+def test_scores_of_inception_are_measured_in_inception_alone(store, own):
+    pictures, labels = bars(300, seed=9)
+    asked = ("kid", "inception_score")
+    found = judge(pictures, labels, store, Looking("inception-v3-fid"), own=own, extras=asked)
+    assert 1 <= found["inception_score"].value <= 4
+    assert abs(found["kid"].value) < 1
+    assert found["frechet_distance"].passport.features_hash == "0" * 12
+    assert "sure_share" not in {m.metric for m in found.metrics}, "its classes are not those of the data"
+    for name in asked:
+        with pytest.raises(GanvasError, match="add --features inception"):
+            judge(pictures, labels, store, Looking("mine.inception:net"), own=own, extras=(name,))
+
+
 def test_a_walk_in_w_needs_a_mapping_and_has_a_length(store, own):
     walked = Walkable(2, linear, mapping=lambda z: z[:, :1], synthesis=linear)
     asked = judge(bars(100, seed=9)[0], None, store, own, own=own, extras=("path_length_w",), generator=walked)

@@ -28,6 +28,7 @@ from ganvas.evaluation.sides import Measured, Side
 from ganvas.evaluation.verdict import Better
 
 PATHS = 2_000  # for a path length
+INCEPTION = "inception-v3"  # how the name of its backbone begins, whatever resizes before it
 KID_SUBSETS = 100
 SEEDS = (0, 1, 2)  # of the classifiers of a classification score
 FEWEST_TESTED = 50  # held-out pictures that those are tested on
@@ -87,7 +88,7 @@ def _at_infinity(sample: Side, reference: Side, given: Given) -> Finding:
 
 
 def _kid(sample: Side, reference: Side, given: Given) -> Finding:
-    if "inception" not in given.features.name:
+    if not given.features.name.startswith(INCEPTION):
         raise ValueError("it is that of the Inception network alone: add --features inception")
     values = kernel_distances(sample.features, reference.features, subsets=KID_SUBSETS)
     return Finding(Measured(sum(values) / len(values), len(sample), len(reference)))
@@ -95,7 +96,7 @@ def _kid(sample: Side, reference: Side, given: Given) -> Finding:
 
 def _inception_score(sample: Side, reference: Side, given: Given) -> Finding:
     probabilities = given.features.probabilities_of(sample.features)
-    if probabilities is None or "inception" not in given.features.name:
+    if probabilities is None or not given.features.name.startswith(INCEPTION):
         raise ValueError("it is that of the Inception network alone: add --features inception")
     found = inception_score(probabilities)
     half = Z * found.spread / found.splits**0.5
