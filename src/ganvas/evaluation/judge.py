@@ -25,6 +25,7 @@ from ganvas.evaluation.metrics import modes
 from ganvas.evaluation.metrics.classification_score import Labelled
 from ganvas.evaluation.nearest import SIDE, Nearest, find_nearest
 from ganvas.evaluation.passport import Drawn, Passport
+from ganvas.evaluation.reference_cache import reference_features
 from ganvas.evaluation.rows import spread
 from ganvas.evaluation.sides import Measured, Side
 from ganvas.evaluation.verdict import MEANINGS, Metric, Verdict
@@ -257,19 +258,21 @@ def _held_out_is_reference(store: Store, reference: Reference) -> bool:
 
 
 def _side(features: Backbone, images: Integers, labels: NDArray[np.int64] | None) -> Side:
-    return _side_of(features, images, np.arange(len(images)), labels)
+    return _side_of(features, images, np.arange(len(images)), features.extract(images), labels)
 
 
 def _real_side(features: Backbone, store: Store, rows: NDArray[np.int64]) -> Side:
-    return _side_of(features, store.images, rows, None if store.labels is None else store.labels[rows])
+    labels = None if store.labels is None else store.labels[rows]
+    return _side_of(features, store.images, rows, reference_features(features, store, rows), labels)
 
 
-def _side_of(features: Backbone, images: Integers, rows: NDArray[np.int64], labels: NDArray[np.int64] | None) -> Side:
-    extracted = features.extract(images, rows=rows)
+def _side_of(
+    features: Backbone, images: Integers, rows: NDArray[np.int64], seen: Tensor, labels: NDArray[np.int64] | None
+) -> Side:
     drawn_as = None if labels is None else torch.as_tensor(np.asarray(labels, np.int64))
     # Inception has classes too, but not those of the data.
-    probabilities = features.probabilities_of(extracted) if isinstance(features, Features) else None
-    return Side(images, rows, extracted, probabilities, drawn_as)
+    probabilities = features.probabilities_of(seen) if isinstance(features, Features) else None
+    return Side(images, rows, seen, probabilities, drawn_as)
 
 
 def _class_shares(real: Side, store: Store) -> Tensor | None:
