@@ -6,6 +6,7 @@ import torch
 from bars import bar_store, bars
 
 from ganvas.errors import GanvasError, UsageError
+from ganvas.evaluation import extra_measures
 from ganvas.evaluation.extra_measures import EXTRAS, Walkable, find_extras
 from ganvas.evaluation.features import learn_features
 from ganvas.evaluation.judge import judge
@@ -31,8 +32,10 @@ def linear(z):
 def verdict(store, own):
     pictures, labels = bars(600, seed=9)
     extras = [name for name in EXTRAS if name not in ("kid", "inception_score", "path_length_w")]
-    walked = Walkable(1, linear)
-    return judge(pictures, labels, store, own, own=own, extras=extras, generator=walked)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extra_measures, "SEEDS", (0, 1))
+        patch.setattr(extra_measures, "PATHS", 200)
+        return judge(pictures, labels, store, own, own=own, extras=extras, generator=Walkable(1, linear))
 
 
 def test_new_pictures_of_the_same_kind_get_about_what_real_ones_get(verdict):
