@@ -29,7 +29,7 @@ from ganvas.evaluation.backbones.inception import Inception, inception_backbone,
 from ganvas.evaluation.backbones.inception_names import PUBLISHED, from_published
 from ganvas.evaluation.backbones.resize import resize_clean, resize_like_tensorflow_1
 from ganvas.evaluation.backbones.torch_file import read_torch_file
-from ganvas.training.plan import versions
+from ganvas.versions import versions
 
 SIZES = ((32, 32), (64, 48), (299, 299), (320, 400))  # height, width: enlarging, another aspect, neither, shrinking
 NOT_CHECKED = "not checked"

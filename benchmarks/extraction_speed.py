@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ganvas.evaluation.backbones.inception import Inception, Resize, inception_backbone, load_inception
 from ganvas.evaluation.backbones.network import NetworkBackbone
 from ganvas.evaluation.backbones.resize import resize_clean, resize_like_tensorflow_1
-from ganvas.training.plan import versions
+from ganvas.versions import versions
 
 Images = NDArray[np.uint8]
 
