@@ -24,9 +24,9 @@ from ganvas.devices import device_words, keep_freed_memory, pick_device
 from ganvas.model import ModelConfig
 from ganvas.recipes import RECIPES
 from ganvas.settings import build_settings
-from ganvas.training.plan import versions
 from ganvas.training.play import train_step
 from ganvas.training.state import TrainState
+from ganvas.versions import versions
 
 # recipe, side, channels, what is smaller than in the row so that a core manages
 CASES = {

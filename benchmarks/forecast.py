@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from blobs import save_blobs
-from ganvas.training.plan import versions
+from ganvas.versions import versions
 
 CASES: dict[str, tuple[str, int, int, int]] = {  # recipe, side, channels, images
     "mlp, 28x28x1": ("mlp", 28, 1, 40_000),

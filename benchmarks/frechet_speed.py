@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from ganvas.evaluation.metrics.frechet import Statistics, frechet_distance, frechet_distance_of_features
-from ganvas.training.plan import versions
+from ganvas.versions import versions
 
 Array = NDArray[np.float64]
 

@@ -39,16 +39,16 @@ from torch import Tensor, nn
 
 from ganvas.devices import device_words
 from ganvas.errors import GanvasError
-from ganvas.evaluation.metrics.modes import class_divergence
+from ganvas.evaluation.metrics.gaussian_modes import gaussian_modes
 from ganvas.games.generation import GenerationGame
 from ganvas.games.noise import Draws
 from ganvas.networks.contract import Chance, Discriminator, Generator
 from ganvas.settings import build_settings
 from ganvas.training.ema import ema_beta, ema_update
-from ganvas.training.plan import versions
 from ganvas.training.run_folder import write_text_atomically
+from ganvas.versions import versions
 
-TRAINING_POINTS, SAMPLES, GOOD_WITHIN = 100_000, 2_500, 3.0
+TRAINING_POINTS, SAMPLES = 100_000, 2_500
 HIDDEN, MAGNIFIED = 3, 8.0
 ORDER, POINTS, NOISE = 9, 10, 11  # what is drawn from a seed besides what the game draws itself
 SHOWN, SHOWN_SEED = 700, 0  # samples in a panel of the sheet, and whose
@@ -145,21 +145,12 @@ class PointDiscriminator(Discriminator):
 
 def measure(points: Tensor, mixture: Mixture) -> dict[str, float]:
     """Modes found, share of good points, spread and unevenness of [N, 2] points."""
-    distances = (points[:, None] - mixture.means).norm(dim=2)  # [N, K]
-    nearest = distances.argmin(dim=1)
-    far = distances.min(dim=1).values / mixture.sigma
-    good = far < GOOD_WITHIN
-    modes = len(mixture.means)
-    found = nearest[good]
-    # E[r^2 | r < 3] of a 2-D normal distribution with sigma 1
-    limit = GOOD_WITHIN**2 / 2
-    expected = 2 - GOOD_WITHIN**2 * math.exp(-limit) / (1 - math.exp(-limit))
-    shares = torch.full((modes,), 1 / modes, dtype=torch.float64)
+    found = gaussian_modes(points, mixture.means, mixture.sigma)
     return {
-        "modes": len(found.unique()),
-        "good": round(float(good.double().mean()), 4),
-        "spread": round(float((far[good].square().mean() / expected).sqrt()), 3) if len(found) else 0.0,
-        "unevenness": round(class_divergence(found, shares, TRAINING_POINTS), 4) if len(found) else math.log(modes),
+        "modes": found.modes,
+        "good": round(found.good, 4),
+        "spread": round(found.spread, 3),
+        "unevenness": round(found.unevenness, 4) if found.modes else found.unevenness,
     }
 
 

@@ -29,7 +29,7 @@ from digit_classifier import SURE, Digits
 from ganvas.devices import device_words
 from ganvas.evaluation.metrics.frechet import frechet_distance_of_features
 from ganvas.images import Integers, to_float
-from ganvas.training.plan import versions
+from ganvas.versions import versions
 
 SAMPLES, FIRST_SEED = 10_000, 5_000_000
 

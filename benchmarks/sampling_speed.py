@@ -21,7 +21,7 @@ import torch
 from ganvas.devices import device_words
 from ganvas.model import Model, ModelConfig
 from ganvas.networks.table import build_generator
-from ganvas.training.plan import versions
+from ganvas.versions import versions
 
 CASES = {"dcgan 64x64x3": ("dcgan", 64, 3, 100, 64), "fast 28x28x1": ("fast", 28, 1, 64, 32)}
 PICTURES = 512

@@ -37,9 +37,9 @@ from ganvas.settings import build_settings
 from ganvas.training.diagnosis import Diagnostician
 from ganvas.training.measurement import Measurement
 from ganvas.training.monitor import Monitor
-from ganvas.training.plan import versions
 from ganvas.training.play import train_step
 from ganvas.training.state import TrainState
+from ganvas.versions import versions
 
 EVERY = 1_600
 WATCHED = 512

@@ -33,9 +33,10 @@ from digit_classifier import SURE, Digits
 from ganvas.data.prepare import prepare
 from ganvas.devices import device_words
 from ganvas.evaluation.features import learn_features
+from ganvas.evaluation.metrics.modes import count_modes
 from ganvas.images import Integers, grid, save_png, to_float
 from ganvas.training.finish import judge_effort
-from ganvas.training.plan import versions
+from ganvas.versions import versions
 
 RECIPES = ("fast", "r3gan", "sngan", "dcgan", "wgan-gp")
 TRIPLES, SAMPLES = 60_000, 26_000
@@ -70,11 +71,11 @@ class ModeCount:
         """The likeliest digits [N, 3] and whether each is sure [N, 3] -> the numbers of a row."""
         triples = found @ torch.tensor([100, 10, 1])  # [N], 0 to 999
         sure = sure_digits.all(1)
-        shares = torch.bincount(triples, minlength=1000).double() / len(triples)
+        modes, divergence = count_modes(triples, self.true)
         return {
-            "modes": int((shares > 0).sum()),
+            "modes": modes,
             "sure_modes": len(torch.bincount(triples[sure]).nonzero()),
-            "kl": round(float(torch.special.xlogy(shares, shares / self.true).sum()), 4),
+            "kl": round(divergence, 4),
             "sure_share": round(sure.double().mean().item(), 4),
             "sure_digits": round(sure_digits.double().mean().item(), 4),
         }

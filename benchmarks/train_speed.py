@@ -30,9 +30,9 @@ from ganvas.doctor import matrix_gflops
 from ganvas.model import ModelConfig
 from ganvas.settings import build_settings
 from ganvas.training.journal import Averager
-from ganvas.training.plan import versions
 from ganvas.training.play import train_step
 from ganvas.training.state import TrainState
+from ganvas.versions import versions
 from textbook import TextbookLoop, discriminator, generator
 
 BATCH = 64

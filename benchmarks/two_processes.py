@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from blobs import save_blobs
-from ganvas.training.plan import versions
+from ganvas.versions import versions
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from bars import PictureStore, bar_store, bars
 
 from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluation.features import Features, learn_features
-from ganvas.evaluation.judge import judge, judge_pictures
+from ganvas.evaluation.judge import judge
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +156,16 @@ def test_the_json_document_has_a_schema_and_plain_numbers(store, features):
         "meaning",
         "real_value",
         "real_pair",
+        "interval",
+        "features_hash",
+        "resize",
+        "value_range",
+        "reference_fingerprint",
+        "seeds",
+        "trunc",
+        "weights",
+        "what",
+        "versions",
     }
     assert document["words"]
     assert document["memorisation"]["copies"]["total"] == 300
@@ -163,7 +173,7 @@ def test_the_json_document_has_a_schema_and_plain_numbers(store, features):
 
 
 def test_other_peoples_pictures_are_judged_by_the_same_numbers_in_fitting_words(store, features):
-    theirs = judge_pictures(NEW, NEW_LABELS, store, features)
+    theirs = judge(NEW, NEW_LABELS, store, features, what="pictures")
     assert theirs.metrics == judge(NEW, NEW_LABELS, store, features).metrics
     assert theirs.words.startswith("The pictures are")
 

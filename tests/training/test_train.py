@@ -191,7 +191,7 @@ def test_bad_words_are_refused_before_an_old_run_is_touched(bars_npz, tmp_path):
     before = sorted(p.name for p in out.rglob("*"))
     for words in (
         {"recipe": "fsat"},
-        {"resolution": 600},
+        {"resolution": 4000},
         {"r1_gamma": -1},
         {"turns": "simultaneous", "recipe": "dcgan"},
     ):
@@ -389,5 +389,9 @@ def test_the_last_average_and_g_itself_can_be_drawn_from_a_run(bars_npz, tmp_pat
     assert all(torch.equal(tensor, kept[f"G.{name}"]) for name, tensor in raw.G.state_dict().items())
     assert not equal(last.G.state_dict(), raw.G.state_dict())
     assert last.config.images_seen == 240
+    assert len({last.hash, raw.hash, ganvas.load(run.path).hash}) > 1, (
+        "a picture must not carry the hash of other weights"
+    )
+    assert (last.hash != raw.hash, raw.config.weights) == (True, "not averaged")
     with pytest.raises(UsageError, match="needs a run folder"):
         load_from_run(run.path / "model", "raw")

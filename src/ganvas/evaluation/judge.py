@@ -6,7 +6,8 @@ stands what real pictures get by the same measure: no generator needs to be bett
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -15,98 +16,65 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganvas.errors import GanvasError, UsageError
-from ganvas.evaluation.feature_net import FEATURES
+from ganvas.evaluation.backbones.contract import Backbone
+from ganvas.evaluation.extra_measures import EXTRAS, Given, Walkable
 from ganvas.evaluation.feature_training import Progress
 from ganvas.evaluation.features import Features
+from ganvas.evaluation.measures import measure
 from ganvas.evaluation.memorisation.check import check_memorisation
 from ganvas.evaluation.memorisation.reals import Reals
 from ganvas.evaluation.memorisation.result import Memorisation
 from ganvas.evaluation.metrics import modes
-from ganvas.evaluation.metrics.frechet import frechet_distance_of_features
-from ganvas.evaluation.metrics.kernel import kernel_distance
-from ganvas.evaluation.metrics.manifold import density_and_coverage, precision_and_recall
+from ganvas.evaluation.metrics.classification_score import Labelled
+from ganvas.evaluation.passport import Drawn, Passport
+from ganvas.evaluation.reference_cache import reference_features
 from ganvas.evaluation.rows import spread
+from ganvas.evaluation.sides import Measured, Side
 from ganvas.evaluation.verdict import MEANINGS, Metric, Verdict
 from ganvas.evaluation.verdict_words import describe
 from ganvas.images import Integers
+from ganvas.versions import versions
 
 if TYPE_CHECKING:
     from ganvas.data.store import Store
 
-__all__ = ["Metric", "Reference", "Verdict", "judge", "judge_pictures"]
+__all__ = ["Metric", "Reference", "Verdict", "judge"]
 
 HELD_OUT_ENOUGH = 500  # below this the held-out pictures are too few to be the reference by themselves
 MOST_REFERENCE = 10_000  # real pictures used, spread evenly over their split
-MOST_IN_MANIFOLD = 3_000  # pictures a side for precision, recall, density and coverage
 FEWEST = 8
-PRECISION_K, DENSITY_K = 3, 5
 
 Reference = Literal["auto", "held_out", "train"]
-
-
-@dataclass(frozen=True)
-class _Side:
-    """One set of pictures as it is compared."""
-
-    features: Tensor  # [N, 128]
-    probabilities: Tensor | None  # [N, K]
-    labels: Tensor | None  # [N]
-
-    def rows(self, chosen: slice) -> _Side:
-        """Some of it."""
-        probabilities = None if self.probabilities is None else self.probabilities[chosen]
-        return _Side(self.features[chosen], probabilities, None if self.labels is None else self.labels[chosen])
-
-
-@dataclass(frozen=True)
-class _Measured:
-    value: float
-    samples: int
-    reference_samples: int
+NOT_DRAWN = Drawn()
 
 
 def judge(
     fakes: Integers,
     fake_labels: NDArray[np.int64] | None,
     store: Store,
-    features: Features,
+    features: Backbone,
     *,
     reference: Reference = "auto",
+    most_reference: int = MOST_REFERENCE,
+    drawn: Drawn = NOT_DRAWN,
+    extras: Sequence[str] = (),
+    skip_impossible: bool = False,
+    own: Features | None = None,
+    generator: Walkable | None = None,
+    what: str = "samples",
     progress: Progress | None = None,
 ) -> Verdict:
-    """Compare generated pictures with a store's: [N, C, H, W] integers of the store's size, channels and
-    type.
+    """Compare generated pictures with a store's: [N, C, H, W] integers of the store's size, channels and type.
 
-    fake_labels: [N], the class each was drawn as, or None. `reference`: "auto" takes the held-out pictures if
-    there are at least 500, else the training pictures; which it was stands with every number. Raises
-    GanvasError for pictures of another shape or fewer than 8, UsageError if "held_out" is asked for and there
-    is none.
+    fake_labels: [N], the class each was drawn as, or None. reference: "auto" takes the held-out pictures if there are
+    at least 500, else the training pictures; which it was stands with every number. most_reference: how many of them.
+    drawn: where the pictures come from, for the passports. extras: measures of `EXTRAS` besides the usual ones,
+    skip_impossible: without those that cannot be measured on what is given; own (the network trained on the data) and
+    generator are what some of them need. what: the pictures in words.
+
+    Raises GanvasError for pictures of another shape or fewer than 8, or for an extra that cannot be measured on what
+    is given; UsageError if "held_out" is asked for and there is none.
     """
-    return _judge(fakes, fake_labels, store, features, reference, progress, "samples")
-
-
-def judge_pictures(
-    pictures: Integers,
-    labels: NDArray[np.int64] | None,
-    store: Store,
-    features: Features,
-    *,
-    reference: Reference = "auto",
-    progress: Progress | None = None,
-) -> Verdict:
-    """`judge` for pictures of any origin, such as another data set: the same numbers, in words that fit."""
-    return _judge(pictures, labels, store, features, reference, progress, "pictures")
-
-
-def _judge(
-    fakes: Integers,
-    fake_labels: NDArray[np.int64] | None,
-    store: Store,
-    features: Features,
-    reference: Reference,
-    progress: Progress | None,
-    what: str,
-) -> Verdict:
     say = progress or (lambda _: None)
     _check(fakes, fake_labels, store, what)
     against_held_out = _held_out_is_reference(store, reference)
@@ -114,92 +82,123 @@ def _judge(
     say(f"judging: features of {len(fakes)} {what}")
     fake = _side(features, fakes, fake_labels)
     say("judging: features of the real pictures")
-    train_rows = spread(store.train_count, min(MOST_REFERENCE, len(fakes)) if against_held_out else MOST_REFERENCE)
+    most_train = min(most_reference, len(fakes)) if against_held_out else most_reference
+    train_rows = spread(store.train_count, most_train)
     train = _real_side(features, store, train_rows)
     held_out = None
     if store.held_out is not None and store.held_out_count >= FEWEST:
-        held_out = _real_side(features, store, store.train_count + spread(store.held_out_count, MOST_REFERENCE))
+        held_out = _real_side(features, store, store.train_count + spread(store.held_out_count, most_reference))
 
     say("judging: distances and diversity")
-    name = "held-out pictures" if against_held_out else "training pictures"
-    real, stand_in, stand_in_reference, pair = _real_sides(train, held_out, against_held_out)
-    shares = _class_shares(real, store)
-    measured = _measure(fake, real, shares)
-    floor = _measure(stand_in, stand_in_reference, shares)
+    sides = _real_sides(train, held_out, against_held_out)
+    shares = _class_shares(sides.reference, store)
+    measured = measure(fake, sides.reference, shares, intervals=True)
+    floor = measure(sides.stand_in, sides.stand_in_reference, shares, intervals=False)
     scaled_floor = _at_counts_of(measured["frechet_distance"], floor["frechet_distance"])
 
     say("judging: nearest training pictures")
     memorisation = check_memorisation(fakes, Reals.of(store), features, fake.features)
     measured["nearest_copy_share"], floor["nearest_copy_share"] = _copy_shares(memorisation)
-    pairs = dict.fromkeys(floor, pair) | {"nearest_copy_share": memorisation.left_out}
+    pairs = dict.fromkeys(floor, sides.pair) | {"nearest_copy_share": memorisation.left_out}
     if scaled_floor != floor["frechet_distance"]:
         floor["frechet_distance"] = scaled_floor
         pairs["frechet_distance"] += ", scaled to as many pictures"
 
-    metrics = _with_passports(measured, floor, features.name, name, pairs)
+    given = Given(features, own, *_labelled(store), generator, progress)
+    for name in extras:
+        say(f"judging: {name}")
+        try:
+            found, real = _extra(name, fake, sides, given)
+        except GanvasError:
+            if not skip_impossible:
+                raise
+            continue
+        measured[name] = found
+        if real is not None:
+            floor[name], pairs[name] = real, sides.pair
+
+    looked = _Looked(features, own, "held-out pictures" if against_held_out else "training pictures", store, drawn)
+    metrics = tuple(_with_passport(metric, m, floor.get(metric), looked, pairs) for metric, m in measured.items())
     missing: list[str] = []
     if fake.probabilities is not None and shares is not None:
         missing = [store.class_names[i] for i in modes.missing_classes(fake.probabilities.argmax(1), shares)]
-    words = describe({m.metric: m for m in metrics}, missing, FEATURES, what, memorisation.short_words(what))
+    copies = memorisation.short_words(what)
+    words = describe({m.metric: m for m in metrics}, missing, fake.features.shape[1], what, copies)
     return Verdict(metrics, words, memorisation)
 
 
-def _with_passports(
-    measured: dict[str, _Measured], floor: dict[str, _Measured], features: str, reference: str, pairs: dict[str, str]
-) -> tuple[Metric, ...]:
-    """Each number with what it was measured in and against; `pairs` says which real pictures made the floor."""
-    metrics = []
-    for metric, m in measured.items():
-        better, meaning = MEANINGS[metric]
-        of_copies = metric == "nearest_copy_share"
-        metrics.append(
-            Metric(
-                metric=metric,
-                value=m.value,
-                features=f"pixels and {features}" if of_copies else features,
-                samples=m.samples,
-                reference="training pictures" if of_copies else reference,
-                reference_samples=m.reference_samples,
-                better=better,
-                meaning=meaning,
-                real_value=floor[metric].value if metric in floor else None,
-                real_pair=pairs.get(metric, ""),
-            )
-        )
-    return tuple(metrics)
+def _extra(name: str, fake: Side, sides: _Real, given: Given) -> tuple[Measured, Measured | None]:
+    """A measure of the table, and the same for real pictures where they can stand in for samples."""
+    extra = EXTRAS[name]
+    try:
+        found = extra.of(fake, sides.reference, given)
+    except ValueError as error:
+        raise GanvasError(f"{name} cannot be measured here: {error}") from None
+    if found.real is not None:
+        return found.measured, replace(found.measured, value=found.real, interval=None)
+    try:
+        return found.measured, extra.of(
+            sides.stand_in, sides.stand_in_reference, given
+        ).measured if extra.twice else None
+    except ValueError:  # too few real pictures to stand in
+        return found.measured, None
 
 
-def _measure(sample: _Side, reference: _Side, shares: Tensor | None) -> dict[str, _Measured]:
-    """Every number that the two sides are large enough for, by name, in the order of `MEANINGS`."""
-    a, b = sample.features, reference.features
-    counts = len(a), len(b)
-    # A cubic kernel would let the scale of the features decide what is noise, so the real ones get a mean square of 1.
-    scale = b.square().mean().sqrt().clamp_min(1e-12)
-    found = {
-        "frechet_distance": _Measured(frechet_distance_of_features(a, b), *counts),
-        "kernel_distance": _Measured(kernel_distance(a / scale, b / scale), *counts),
-    }
-    some, some_real = (side.features[_manifold_rows(len(side.features))] for side in (sample, reference))
-    fewest = min(len(some), len(some_real))
-    if fewest > PRECISION_K:
-        precision, recall = precision_and_recall(some_real, some, PRECISION_K)
-        found["precision"] = _Measured(precision, len(some), len(some_real))
-        found["recall"] = _Measured(recall, len(some), len(some_real))
-    if fewest > DENSITY_K:
-        density, coverage = density_and_coverage(some_real, some, DENSITY_K)
-        found["density"] = _Measured(density, len(some), len(some_real))
-        found["coverage"] = _Measured(coverage, len(some), len(some_real))
-    if sample.probabilities is not None and shares is not None:
-        drawn = sample.probabilities.argmax(1)
-        found["class_coverage"] = _Measured(modes.class_coverage(drawn, shares), *counts)
-        found["class_divergence"] = _Measured(modes.class_divergence(drawn, shares, counts[1]), *counts)
-        found["sure_share"] = _Measured(modes.sure_share(sample.probabilities), *counts)
-        if sample.labels is not None:
-            found["class_agreement"] = _Measured(modes.class_agreement(sample.probabilities, sample.labels), *counts)
-    return found
+def _labelled(store: Store) -> tuple[Labelled | None, Labelled | None]:
+    """The training pictures and those kept from training, with their classes, where they have some."""
+    if store.labels is None:
+        return None, None
+    assert store.train.labels is not None, "a store has labels for all pictures or for none"
+    train, kept = Labelled(store.train.images, store.train.labels), store.held_out
+    return train, None if kept is None or kept.labels is None else Labelled(kept.images, kept.labels)
 
 
-def _at_counts_of(measured: _Measured, floor: _Measured) -> _Measured:
+@dataclass(frozen=True)
+class _Looked:
+    """What all numbers of a verdict share."""
+
+    features: Backbone
+    own: Features | None
+    reference: str
+    store: Store
+    drawn: Drawn
+
+    def seen(self, metric: str) -> tuple[str, str, str, str]:
+        """What a number was measured in: words, hash, resize, range."""
+        if metric == "nearest_copy_share":
+            words = f"at most {SIDE} pixels a side"
+            return f"pixels, averaged to {words}", "", f"area average to {words}", "[0, 1]"
+        where = EXTRAS[metric].seen if metric in EXTRAS else "features"
+        if where == "pixels":
+            return "pixels", "", "none", "[0, 1]"
+        if where == "classifiers":
+            return "classifiers trained on the samples, three seeds", "", "none", "[-1, 1]"
+        network = self.features if where == "features" or self.own is None else self.own
+        return network.name, network.hash, network.resize, network.value_range
+
+
+def _with_passport(metric: str, m: Measured, floor: Measured | None, looked: _Looked, pairs: dict[str, str]) -> Metric:
+    """A number with how it came about; `pairs` says which real pictures made the floor."""
+    features, digest, resize, value_range = looked.seen(metric)
+    passport = Passport(
+        metric=metric,
+        features=features,
+        features_hash=digest,
+        resize=resize,
+        value_range=value_range,
+        reference="training pictures" if metric == "nearest_copy_share" else looked.reference,
+        reference_fingerprint=looked.store.fingerprint,
+        reference_samples=m.reference_samples,
+        samples=m.samples,
+        drawn=looked.drawn,
+        versions=versions(),
+    )
+    better, meaning = MEANINGS.get(metric) or (EXTRAS[metric].better, EXTRAS[metric].meaning)
+    real = None if floor is None else floor.value
+    return Metric(m.value, passport, better, meaning, m.interval, real, pairs.get(metric, ""))
+
+
+def _at_counts_of(measured: Measured, floor: Measured) -> Measured:
     """The Fréchet distance of real pictures, as it would be with as many of them as were measured.
 
     Between samples of one distribution it is all bias, and that goes with 1/N + 1/M to first order (Chong and
@@ -207,24 +206,36 @@ def _at_counts_of(measured: _Measured, floor: _Measured) -> _Measured:
     """
     wanted = 1 / measured.samples + 1 / measured.reference_samples
     had = 1 / floor.samples + 1 / floor.reference_samples
-    return _Measured(floor.value * wanted / had, measured.samples, measured.reference_samples)
+    return Measured(floor.value * wanted / had, measured.samples, measured.reference_samples)
 
 
-def _real_sides(train: _Side, held_out: _Side | None, against_held_out: bool) -> tuple[_Side, _Side, _Side, str]:
-    """(the reference; real pictures in the samples' place; what those are compared with; both in words)."""
+@dataclass(frozen=True)
+class _Real:
+    """The reference; real pictures in the samples' place, and what those are compared with; both in words."""
+
+    reference: Side
+    stand_in: Side
+    stand_in_reference: Side
+    pair: str
+
+
+def _real_sides(train: Side, held_out: Side | None, against_held_out: bool) -> _Real:
     if against_held_out:
         assert held_out is not None, "the held-out pictures were found to be enough"
-        return held_out, train, held_out, "training pictures against held-out ones"
+        return _Real(held_out, train, held_out, "training pictures against held-out ones")
     if held_out is not None:
-        return train, held_out, train, "held-out pictures against training ones"
-    even, odd = train.rows(slice(0, None, 2)), train.rows(slice(1, None, 2))
-    return train, even, odd, "one half of the training pictures against the other"
+        return _Real(train, held_out, train, "held-out pictures against training ones")
+    even, odd = train.some(slice(0, None, 2)), train.some(slice(1, None, 2))
+    return _Real(train, even, odd, "one half of the training pictures against the other")
 
 
-def _copy_shares(found: Memorisation) -> tuple[_Measured, _Measured]:
+def _copy_shares(found: Memorisation) -> tuple[Measured, Measured]:
     searched = found.views[0].searched
     ours, real = found.copies, found.real_copies
-    return _Measured(ours.share, ours.total, searched), _Measured(real.share, real.total, searched)
+    return (
+        Measured(ours.share, ours.total, searched, (ours.low, ours.high)),
+        Measured(real.share, real.total, searched),
+    )
 
 
 def _check(fakes: Integers, labels: NDArray[np.int64] | None, store: Store, what: str) -> None:
@@ -248,23 +259,23 @@ def _held_out_is_reference(store: Store, reference: Reference) -> bool:
     return reference == "held_out" or (reference == "auto" and store.held_out_count >= HELD_OUT_ENOUGH)
 
 
-def _side(features: Features, images: Integers, labels: NDArray[np.int64] | None) -> _Side:
-    return _side_of(features, features.extract(images), labels)
+def _side(features: Backbone, images: Integers, labels: NDArray[np.int64] | None) -> Side:
+    return _side_of(features, images, np.arange(len(images)), features.extract(images), labels)
 
 
-def _real_side(features: Features, store: Store, rows: NDArray[np.int64]) -> _Side:
+def _real_side(features: Backbone, store: Store, rows: NDArray[np.int64]) -> Side:
     labels = None if store.labels is None else store.labels[rows]
-    return _side_of(features, features.extract(store.images, rows=rows), labels)
+    return _side_of(features, store.images, rows, reference_features(features, store, rows), labels)
 
 
-def _side_of(features: Features, extracted: Tensor, labels: NDArray[np.int64] | None) -> _Side:
+def _side_of(
+    features: Backbone, images: Integers, rows: NDArray[np.int64], seen: Tensor, labels: NDArray[np.int64] | None
+) -> Side:
     drawn_as = None if labels is None else torch.as_tensor(np.asarray(labels, np.int64))
-    return _Side(extracted, features.probabilities_of(extracted), drawn_as)
+    # Inception has classes too, but not those of the data.
+    probabilities = features.probabilities_of(seen) if isinstance(features, Features) else None
+    return Side(images, rows, seen, probabilities, drawn_as)
 
 
-def _class_shares(real: _Side, store: Store) -> Tensor | None:
+def _class_shares(real: Side, store: Store) -> Tensor | None:
     return None if real.labels is None else modes.class_shares(real.labels, len(store.class_names))
-
-
-def _manifold_rows(count: int) -> Tensor:
-    return torch.from_numpy(spread(count, MOST_IN_MANIFOLD))

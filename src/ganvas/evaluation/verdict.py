@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ganvas.evaluation.memorisation.result import Memorisation
+from ganvas.evaluation.passport import Passport
 
 SCHEMA = 1
 
@@ -61,20 +63,54 @@ MEANINGS: dict[str, tuple[Better, str]] = {
 
 @dataclass(frozen=True)
 class Metric:
-    """One number with its passport. Numbers whose features, samples or reference differ are not
-    comparable.
-    """
+    """One number with its passport."""
 
-    metric: str
     value: float
-    features: str  # what it was measured in
-    samples: int
-    reference: str
-    reference_samples: int
+    passport: Passport
     better: Better  # "target": as near to `real_value` as possible
     meaning: str  # for someone who never met it
+    interval: tuple[float, float] | None = None  # in which it would lie 19 times of 20 with other samples
     real_value: float | None = None  # the same number for real pictures in the place of the samples
     real_pair: str = ""  # which real pictures those were
+
+    @property
+    def metric(self) -> str:
+        return self.passport.metric
+
+    @property
+    def features(self) -> str:
+        return self.passport.features
+
+    @property
+    def samples(self) -> int:
+        return self.passport.samples
+
+    @property
+    def reference(self) -> str:
+        return self.passport.reference
+
+    @property
+    def reference_samples(self) -> int:
+        return self.passport.reference_samples
+
+    def to_json(self) -> dict[str, Any]:
+        """The metric and its value first, its passport beside them."""
+        own = {k: v for k, v in asdict(self).items() if k != "passport"}
+        return {"metric": self.metric, **own, **self.passport.to_json()}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Metric:
+        """Undo `to_json`."""
+        interval = row.get("interval")
+        return cls(
+            float(row["value"]),
+            Passport.from_json(row),
+            row["better"],
+            row["meaning"],
+            None if interval is None else (float(interval[0]), float(interval[1])),
+            row.get("real_value"),
+            row.get("real_pair", ""),
+        )
 
 
 @dataclass(frozen=True)
@@ -96,7 +132,7 @@ class Verdict:
         """{"schema": 1, "metrics": [{"metric": ..., "value": ..., ...}, ...], "words": ..., "memorisation": ...}."""
         return {
             "schema": SCHEMA,
-            "metrics": [asdict(metric) for metric in self.metrics],
+            "metrics": [metric.to_json() for metric in self.metrics],
             "words": self.words,
             "memorisation": self.memorisation.to_json(),
         }

@@ -10,9 +10,10 @@ from ganvas.data.store import Store
 from ganvas.devices import device_words
 from ganvas.suggest import advice
 from ganvas.training.journal import Journal
-from ganvas.training.plan import Plan, versions
+from ganvas.training.plan import Plan
 from ganvas.training.run_folder import RunFolder
 from ganvas.training.state import TrainState
+from ganvas.versions import versions
 
 
 def first_facts(plan: Plan, data: Store, state: TrainState) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ganvas.evaluation.features import Features, learn_features
 from ganvas.evaluation.judge import Verdict, judge
 from ganvas.evaluation.memorisation.card import memorisation_card
 from ganvas.evaluation.memorisation.check import pair_pictures
+from ganvas.evaluation.passport import Drawn
 from ganvas.images import Integers, grid
 from ganvas.model import Model
 from ganvas.report import write_report
@@ -58,8 +59,8 @@ def finish(
     sheet = fake_sheet(model)
     for name in (f"fakes{thousands(images)}.png", "final.png"):
         save_sheet(folder.samples / name, sheet, images_seen=model.config.images_seen, model_sha256=model.hash)
-    pictures, labels = draw_for_judging(model, settings.judge_samples)
-    verdict = verdict_or_reason(pictures, labels, store, features, journal, images)
+    pictures, labels, drawn = draw_for_judging(model, settings.judge_samples)
+    verdict = verdict_or_reason(pictures, labels, drawn, store, features, journal, images)
     if verdict is not None:
         write_text_atomically(folder.verdict, json.dumps(verdict.to_json(), indent=1))
         write_text_atomically(folder.memorisation, memorisation_card(verdict.memorisation))
@@ -77,16 +78,23 @@ def finish(
     return verdict
 
 
-def draw_for_judging(model: Model, samples: int) -> tuple[Integers, NDArray[np.int64] | None]:
-    """The pictures a verdict is about: [N, C, H, W] integers and their labels, always of the same seeds."""
+def draw_for_judging(
+    model: Model, samples: int, trunc: float = 1.0
+) -> tuple[Integers, NDArray[np.int64] | None, Drawn]:
+    """The pictures a verdict is about: [N, C, H, W] integers, their labels, and where they come from.
+
+    Always of the same seeds.
+    """
     seeds = range(JUDGE_SEED, JUDGE_SEED + samples)
-    pictures: NDArray[Any] = np.ascontiguousarray(model.sample(seeds, batch=256).transpose(0, 3, 1, 2))
-    return pictures, model.labels_for(seeds)
+    pictures: NDArray[Any] = np.ascontiguousarray(model.sample(seeds, trunc=trunc, batch=256).transpose(0, 3, 1, 2))
+    drawn = Drawn(f"{seeds[0]}-{seeds[-1]}", trunc, model.config.weights, model.hash)
+    return pictures, model.labels_for(seeds), drawn
 
 
 def verdict_or_reason(
     pictures: Integers,
     labels: NDArray[np.int64] | None,
+    drawn: Drawn,
     store: Store,
     features: Features,
     journal: Journal,
@@ -94,7 +102,7 @@ def verdict_or_reason(
 ) -> Verdict | None:
     """The verdict, or None with the reason said: a run ends whole even where its pictures cannot be judged."""
     try:
-        return judge(pictures, labels, store, features)
+        return judge(pictures, labels, store, features, drawn=drawn)
     except GanvasError as error:
         journal.warn(images_seen, f"no verdict: {error}")
         return None

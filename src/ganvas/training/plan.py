@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from ganvas.recipes import Recipe, choose_recipe, find_recipe
 from ganvas.settings import DataSettings, TrainSettings, build_data_settings, build_settings
 from ganvas.training.budget import DEFAULT_MINUTES
 from ganvas.training.run_folder import write_text_atomically
-from ganvas.version import __version__
 
 # What may change when a run goes on: how long, where, and what is written. The rest would make it another run.
 FREE_ON_RESUME = {
@@ -124,7 +122,9 @@ def make_plan(
     if recipe_name:
         recipe, why = find_recipe(recipe_name), "asked for"
     else:
-        recipe, why = choose_recipe(size=size, pictures=data.train_count, device=device.type)
+        recipe, why = choose_recipe(
+            size=size, pictures=data.train_count, labelled=bool(data.class_names), device=device.type
+        )
     cells = dict(overrides)
     if cells.get("minutes") is None and cells.get("images") is None:
         cells["minutes"] = DEFAULT_MINUTES
@@ -206,17 +206,3 @@ def settings_for_resume(
         if name in ("minutes", "images"):
             cells["images" if name == "minutes" else "minutes"] = None
     return build_settings(cells), [told[name] for name in changed]
-
-
-def versions() -> dict[str, str]:
-    """What a number depends on besides the data and the settings."""
-    import PIL
-
-    return {
-        "ganvas": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "pillow": PIL.__version__,
-        "system": f"{platform.system()} {platform.machine()}",
-    }

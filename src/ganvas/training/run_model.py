@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from ganvas.errors import GanvasError, UsageError
+from ganvas.hashing import sha256_of_tensors
 from ganvas.model import Model, load
 from ganvas.training.checkpoint import load_newest_checkpoint, restore_network
 from ganvas.training.run_folder import RunFolder, is_run
 
 Weights = Literal["best", "last", "raw"]
+WORDS = {"last": "averaged, of the last moment", "raw": "not averaged"}
 
 
 def load_from_run(path: Path, weights: Weights, device: str = "auto") -> Model:
@@ -27,5 +29,9 @@ def load_from_run(path: Path, weights: Weights, device: str = "auto") -> Model:
     if checkpoint is None:
         raise GanvasError("; ".join(problems) or f"{path} has no checkpoint: only --weights best can be drawn")
     restore_network("G_ema" if weights == "last" else "G", model.G, checkpoint.tensors)
-    images = int(checkpoint.counters["images"])
-    return Model(model.G, model.config.model_copy(update={"images_seen": images}), model.device)
+    own = {
+        "images_seen": int(checkpoint.counters["images"]),
+        "weights": WORDS[weights],
+        "weights_sha256": sha256_of_tensors(model.G.state_dict()),  # not those of model/, so not their hash
+    }
+    return Model(model.G, model.config.model_copy(update=own), model.device)

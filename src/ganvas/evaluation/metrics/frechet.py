@@ -75,31 +75,42 @@ class Statistics:
     def __init__(self, features: int) -> None:
         self.count = 0
         self.mean = torch.zeros(features, dtype=torch.float64)  # [F]
-        self._scatter = torch.zeros(features, features, dtype=torch.float64)  # sum of (x - mean)(x - mean)^T
+        self.scatter = torch.zeros(features, features, dtype=torch.float64)  # sum of (x - mean)(x - mean)^T
 
     def add(self, features: Tensor) -> None:
         """Take one batch in: [N, F], N >= 1. Raises ValueError for another F or values that are not
         finite.
         """
         batch = checked("the batch", features).cpu()
-        if batch.shape[1] != len(self.mean):
-            raise ValueError(
-                f"the batch has {batch.shape[1]} features, expected {len(self.mean)}: use one network for all"
-            )
-        total = self.count + len(batch)
-        batch_mean = batch.mean(0)
-        shift, centred = batch_mean - self.mean, batch - batch_mean
-        self._scatter.addmm_(centred.T, centred)
-        self._scatter.addr_(shift, shift, alpha=self.count * len(batch) / total)
-        self.mean += shift * (len(batch) / total)
-        self.count = total
+        mean = batch.mean(0)
+        centred = batch - mean
+        self._move(len(batch), mean)
+        self.scatter.addmm_(centred.T, centred)
+
+    def merge(self, other: Statistics) -> None:
+        """Take in what another one has seen, such as another process; samples of both count twice. Raises ValueError
+        for another F.
+        """
+        if other.count:
+            self._move(other.count, other.mean)
+            self.scatter += other.scatter
 
     @property
     def covariance(self) -> Tensor:
         """[F, F], divided by N - 1; all 0 for a single sample. Raises ValueError before the first sample."""
         if self.count == 0:
             raise ValueError("no samples were added, expected at least one: call add() first")
-        return self._scatter / max(self.count - 1, 1)
+        return self.scatter / max(self.count - 1, 1)
+
+    def _move(self, count: int, mean: Tensor) -> None:
+        """The new count and mean, and the scatter of both means about it, for as many more samples."""
+        if len(mean) != len(self.mean):
+            raise ValueError(f"the batch has {len(mean)} features, expected {len(self.mean)}: use one network for all")
+        total = self.count + count
+        shift = mean - self.mean
+        self.scatter.addr_(shift, shift, alpha=self.count * count / total)
+        self.mean += shift * (count / total)
+        self.count = total
 
 
 def _cholesky(covariance: Tensor) -> Tensor | None:

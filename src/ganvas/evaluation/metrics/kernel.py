@@ -19,17 +19,23 @@ def kernel_distance(a: Tensor, b: Tensor, *, subset: int = 1000, subsets: int = 
     the size for both, and if both sides are used whole there is one draw. Raises ValueError below 2 samples a
     side, for unequal features or for values that are not finite.
     """
+    values = kernel_distances(a, b, subset=subset, subsets=subsets)
+    return sum(values) / len(values)
+
+
+def kernel_distances(a: Tensor, b: Tensor, *, subset: int = 1000, subsets: int = 20) -> list[float]:
+    """The distance of each of the draws; a single one where both sides are used whole."""
     a, b = checked_pair(a, b, at_least=2)
     size = min(subset, len(a), len(b))
     if size == len(a) == len(b):
-        return squared_mmd(a, b)
+        return [squared_mmd(a, b)]
     generator = torch.Generator().manual_seed(0)
-    total = 0.0
+    values = []
     for _ in range(subsets):
         rows_a = torch.randperm(len(a), generator=generator)[:size]
         rows_b = torch.randperm(len(b), generator=generator)[:size]
-        total += squared_mmd(a[rows_a.to(a.device)], b[rows_b.to(b.device)])
-    return total / subsets
+        values.append(squared_mmd(a[rows_a.to(a.device)], b[rows_b.to(b.device)]))
+    return values
 
 
 def squared_mmd(a: Tensor, b: Tensor) -> float:

@@ -32,14 +32,21 @@ def density_and_coverage(real: Tensor, fake: Tensor, k: int = 5) -> tuple[float,
     Density is about 1 for equal distributions and may exceed 1; coverage is in [0, 1] and about 1 - 2^-k for
     equal distributions with as many fakes as reals. Raises ValueError as `precision_and_recall`.
     """
+    balls, covered = ball_counts(real, fake, k)
+    return float(balls.double().mean()) / k, float(covered.double().mean())
+
+
+def ball_counts(real: Tensor, fake: Tensor, k: int = 5) -> tuple[Tensor, Tensor]:
+    """(in how many real balls each fake lies, [M] int64; whether each real ball holds a fake, [N] bool)."""
     real, fake = checked_pair(real, fake, at_least=k + 1)
     radii = squared_radii(real, k)
-    balls, covered = 0, 0
+    balls = torch.zeros(len(fake), dtype=torch.int64, device=fake.device)
+    covered = torch.zeros(len(real), dtype=torch.bool, device=real.device)
     for place, piece in pieces(real):
         inside = squared_distances(piece, fake) <= radii[place, None]  # [rows of real, M]
-        balls += int(inside.sum())
-        covered += int(inside.any(1).sum())
-    return balls / (k * len(fake)), covered / len(real)
+        balls += inside.sum(0)
+        covered[place] = inside.any(1)
+    return balls, covered
 
 
 def squared_radii(features: Tensor, k: int) -> Tensor:

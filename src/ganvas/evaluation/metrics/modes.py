@@ -45,6 +45,17 @@ def class_divergence(drawn: Tensor, real_shares: Tensor, real_count: int) -> flo
     return max(0.0, float(torch.special.xlogy(p, p / q).sum()))
 
 
+def count_modes(drawn: Tensor, real_shares: Tensor) -> tuple[int, float]:
+    """(modes drawn at least once, KL(drawn || real) of their shares in nats): [N] int64, [K] (Srivastava et al., 2017).
+
+    As papers on mode collapse count them; it is infinite if a mode was drawn that the real shares do not have. One
+    stray sample makes a mode found, so with few samples a mode compare only counts of as many samples.
+    """
+    shares = class_shares(drawn, len(real_shares))
+    divergence = torch.special.xlogy(shares, shares / real_shares.to(torch.float64)).sum()
+    return int((shares > 0).sum()), max(0.0, float(divergence))
+
+
 def sure_share(probabilities: Tensor) -> float:
     """Share of pictures whose likeliest class has a probability above 0.9: [N, K] -> [0, 1]."""
     return float((probabilities.amax(1) > SURE).to(torch.float64).mean())
