@@ -22,6 +22,8 @@ from ganvas.evaluation.feature_training import Progress
 from ganvas.evaluation.features import Features
 from ganvas.evaluation.measures import measure
 from ganvas.evaluation.memorisation.check import check_memorisation
+from ganvas.evaluation.memorisation.descriptors import LARGEST_SIDE
+from ganvas.evaluation.memorisation.look import MOST_BY_FEATURES, Seen
 from ganvas.evaluation.memorisation.reals import Reals
 from ganvas.evaluation.memorisation.result import Memorisation
 from ganvas.evaluation.metrics import modes
@@ -97,7 +99,11 @@ def judge(
     scaled_floor = _at_counts_of(measured["frechet_distance"], floor["frechet_distance"])
 
     say("judging: nearest training pictures")
-    memorisation = check_memorisation(fakes, Reals.of(store), features, fake.features)
+    network = own or features  # that of the data is quicker than those of papers
+    searched = spread(store.train_count, max(len(train_rows), MOST_BY_FEATURES))  # kept, where they are `train_rows`
+    seen = Seen(searched, reference_features(network, store, searched))
+    known = fake.features if network is features else None
+    memorisation = check_memorisation(fakes, Reals.of(store), network, known, seen)
     measured["nearest_copy_share"], floor["nearest_copy_share"] = _copy_shares(memorisation)
     pairs = dict.fromkeys(floor, sides.pair) | {"nearest_copy_share": memorisation.left_out}
     if scaled_floor != floor["frechet_distance"]:
@@ -166,8 +172,9 @@ class _Looked:
     def seen(self, metric: str) -> tuple[str, str, str, str]:
         """What a number was measured in: words, hash, resize, range."""
         if metric == "nearest_copy_share":
-            words = f"at most {SIDE} pixels a side"
-            return f"pixels, averaged to {words}", "", f"area average to {words}", "[0, 1]"
+            network = self.own or self.features
+            resize = f"area average to at most {LARGEST_SIDE} pixels a side; by features: {network.resize}"
+            return f"pixels and {network.name}", network.hash, resize, f"[0, 1]; by features: {network.value_range}"
         where = EXTRAS[metric].seen if metric in EXTRAS else "features"
         if where == "pixels":
             return "pixels", "", "none", "[0, 1]"

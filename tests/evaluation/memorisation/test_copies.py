@@ -10,6 +10,7 @@ from copyists import COPYISTS, Averages, clipped, copies, digits, photo_patches,
 
 from ganvas.evaluation.memorisation.check import check_memorisation, pair_pictures
 from ganvas.evaluation.memorisation.look import Look, look_for_copies
+from ganvas.evaluation.memorisation.rates import Rate
 from ganvas.evaluation.memorisation.reals import Reals
 
 HONEST, PLANTED = 380, 20  # one in twenty
@@ -23,6 +24,7 @@ class Case:
     held_out: np.ndarray
     honest: np.ndarray
     look: Look
+    alike: float  # share of honest pictures that may well be as near to a training picture as copies are
 
     def found(self, kind: str) -> float:
         """Share of the copies of a kind that were found."""
@@ -30,17 +32,19 @@ class Case:
         return float(self.look.copies()[start : start + PLANTED].double().mean())
 
 
-def make_case(pictures: np.ndarray) -> Case:
+def make_case(pictures: np.ndarray, alike: float) -> Case:
     half, rest = len(pictures) // 2, len(pictures) - HONEST
     train, held_out, honest = pictures[:half], pictures[half:rest], pictures[rest:]
     samples = np.concatenate([honest, *(copies(train, kind, PLANTED)[0] for kind in COPYISTS)])
     look = look_for_copies(samples, np.arange(len(samples)), Reals(train, held_out), Averages())
-    return Case(train, held_out, honest, look)
+    return Case(train, held_out, honest, look, alike)
 
 
 @pytest.fixture(scope="module", params=["digits", "photos"])
 def case(request, tmp_path_factory) -> Case:
-    return make_case(digits() if request.param == "digits" else photo_patches()[:1500])
+    if request.param == "digits":
+        return make_case(digits(), alike=0.02)
+    return make_case(photo_patches()[:1500], alike=0.08)  # one photograph shows a grid of bars, whose patches repeat
 
 
 @pytest.mark.parametrize(
@@ -61,8 +65,10 @@ def test_copies_are_found_whatever_was_done_to_them(case, kind, at_least):
 
 
 def test_honest_pictures_are_hardly_ever_taken_for_copies(case):
-    assert float(case.look.copies()[:HONEST].double().mean()) <= 0.03
-    assert float(case.look.real_copies().double().mean()) <= 0.05
+    copies, real_copies = case.look.copies()[:HONEST], case.look.real_copies()
+    ours, theirs = (Rate.of(int(some.sum()), len(some)) for some in (copies, real_copies))
+    assert not ours.exceeds(theirs)
+    assert max(ours.share, theirs.share) <= case.alike
     assert case.look.power() == 1
 
 

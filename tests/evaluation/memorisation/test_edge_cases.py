@@ -62,4 +62,16 @@ def test_the_interval_of_a_rate_is_wilsons():
     half = Rate.of(50, 100)
     assert (half.low, half.high) == (pytest.approx(0.4038, abs=1e-4), pytest.approx(0.5962, abs=1e-4))
     assert Rate.of(3, 3).high == 1
-    assert Rate.of(0, 0) == Rate(0, 0, 0, 0, 1)
+
+
+def test_a_share_exceeds_another_by_more_than_chance_or_not():
+    assert not Rate.of(14, 400).exceeds(Rate.of(19, 497))
+    assert not Rate.of(24, 380).exceeds(Rate.of(28, 740))
+    assert Rate.of(32, 400).exceeds(Rate.of(19, 497))
+    assert not Rate.of(19, 497).exceeds(Rate.of(32, 400))
+
+
+def test_chance_makes_equal_shares_exceed_each_other_in_one_case_of_a_hundred():
+    rng = np.random.default_rng(0)
+    pairs = rng.binomial(500, 0.04, (3000, 2)).tolist()
+    assert sum(Rate.of(mine, 500).exceeds(Rate.of(theirs, 500)) for mine, theirs in pairs) / len(pairs) <= 0.012

@@ -41,7 +41,7 @@ def test_what_is_found_does_not_depend_on_the_size_of_the_pieces(monkeypatch):
     def look() -> list[torch.Tensor]:
         gallery, queries = gallery_of(images), queries_of(others)
         found = search_pixels([queries], gallery)[0]
-        by_features = search_features(vectors, vectors, queries.kin, gallery, features, 5)
+        by_features = search_features(vectors, vectors, queries.kin, gallery, features.extract(images), 5)
         return [found.as_is.distances, found.recoloured.distances, by_features.distances, by_features.places]
 
     whole = look()
@@ -70,7 +70,7 @@ def test_a_query_finds_itself_but_for_its_kin():
 def test_the_nearest_by_features_are_those_at_the_least_angle():
     images = noise(40, seed=0)
     vectors, base = Averages(4).extract(noise(6, seed=1)), Averages(4).extract(images)
-    found = search_features(vectors, vectors, torch.full((6,), NOBODY), gallery_of(images), Averages(4), 3)
+    found = search_features(vectors, vectors, torch.full((6,), NOBODY), gallery_of(images), base, 3)
     cosine = torch.nn.functional.cosine_similarity(vectors[:, None], base[None], dim=2)
     assert found.places[:, 0].tolist() == cosine.argmax(1).tolist()
     torch.testing.assert_close(found.distances[:, 0], (2 - 2 * cosine.amax(1)).sqrt(), atol=1e-3, rtol=0)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ganvas.evaluation.memorisation.descriptors import GREY_LEVEL
 
@@ -47,7 +46,7 @@ def moved(queries: Tensor) -> Tensor:
     height, width = queries.shape[2:]
     reach, factor = _reach(height, width), _factor(height, width)
     rows, columns = (size - 2 * reach - factor + 1 for size in (height, width))
-    averages = F.avg_pool2d(queries, factor, stride=1)  # all that any move can need
+    averages = _halved(queries, 1) if factor == 2 else queries  # all that any move can need
     windows = [
         averages[:, :, top : top + rows : factor, left : left + columns : factor]
         for top, left in ((reach + down, reach + right) for down, right in moves(height, width))
@@ -59,7 +58,8 @@ def middle(candidates: Tensor) -> Tensor:
     """What moved queries are compared with: [N, C, H, W] -> [N, C, h, w]."""
     height, width = candidates.shape[2:]
     reach = _reach(height, width)
-    return F.avg_pool2d(candidates[:, :, reach : height - reach, reach : width - reach], _factor(height, width))
+    inner = candidates[:, :, reach : height - reach, reach : width - reach]
+    return _halved(inner, 2) if _factor(height, width) == 2 else inner
 
 
 def align(moved_queries: Tensor, middles: Tensor) -> Aligned:
@@ -94,6 +94,12 @@ def align(moved_queries: Tensor, middles: Tensor) -> Aligned:
         recoloured=mixed.clamp(0, 1).sqrt(),
         recoloured_moves=recoloured_moves,
     )
+
+
+def _halved(pictures: Tensor, stride: int) -> Tensor:
+    """Means over 2x2 pixels, every `stride` pixels: [N, C, H, W]. Several times as fast as `avg_pool2d` on a CPU."""
+    rows = pictures[:, :, :-1:stride] + pictures[:, :, 1::stride]
+    return (rows[..., :-1:stride] + rows[..., 1::stride]) / 4
 
 
 def _reach(height: int, width: int) -> int:

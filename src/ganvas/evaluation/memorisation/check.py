@@ -9,7 +9,7 @@ from torch import Tensor
 from ganvas.evaluation.memorisation.alignment import moves
 from ganvas.evaluation.memorisation.descriptors import small_size
 from ganvas.evaluation.memorisation.groups import judge_groups
-from ganvas.evaluation.memorisation.look import AS_IS, BY_FEATURES, RECOLOURED, Look, View, look_for_copies
+from ganvas.evaluation.memorisation.look import AS_IS, BY_FEATURES, RECOLOURED, Look, Seen, View, look_for_copies
 from ganvas.evaluation.memorisation.membership import measure_membership
 from ganvas.evaluation.memorisation.rates import Rate
 from ganvas.evaluation.memorisation.reals import Reals
@@ -23,17 +23,21 @@ SHOWN = 16
 
 
 def check_memorisation(
-    samples: Integers, reals: Reals, features: Extractor, sample_features: Tensor | None = None
+    samples: Integers,
+    reals: Reals,
+    features: Extractor,
+    sample_features: Tensor | None = None,
+    seen: Seen | None = None,
 ) -> Memorisation:
     """Look up to 1000 samples, spread over all, up among up to 60 000 training pictures: [N, C, H, W] integers.
 
-    sample_features: [N, F] of all samples, if they are known. Memory does not grow with the training pictures.
-    Training pictures that are exactly equal count as one.
+    sample_features: [N, F] of all samples, if they are known; seen: as for `look_for_copies`. Training pictures that
+    are exactly equal count as one. Memory does not grow with their number.
     """
     if sample_features is None:
         sample_features = features.extract(samples)
     rows = spread(len(samples), MOST_COMPARED)
-    look = look_for_copies(samples, rows, reals, features, sample_features[torch.from_numpy(rows)])
+    look = look_for_copies(samples, rows, reals, features, sample_features[torch.from_numpy(rows)], seen)
     copies, real_copies = look.copies(), look.real_copies()
     worst = look.suspicion().argsort(stable=True)[:SHOWN].tolist()
     return Memorisation(
@@ -42,6 +46,7 @@ def check_memorisation(
         left_out=look.left_out,
         power=look.power(),
         views=tuple(_result(view) for view in look.views),
+        copied_samples=tuple(rows[copies.numpy()].tolist()),
         pairs=tuple(_pair(look, place, int(rows[place]), samples.shape[2:]) for place in worst),
         membership=measure_membership(samples, sample_features, reals, features),
         groups=judge_groups(look, reals),

@@ -24,9 +24,17 @@ from ganvas.evaluation.memorisation.search import (
 from ganvas.evaluation.rows import spread
 from ganvas.images import Integers
 
-MOST_BY_FEATURES = 20_000  # training pictures whose features are computed
+MOST_BY_FEATURES = 5_000  # training pictures whose features are computed, where none are known
 FEATURE_NEIGHBOURS = 16
 AS_IS, RECOLOURED, BY_FEATURES = "pixels", "pixels, colours aside", "features"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Features of training pictures that are known already, so that they need not be computed again."""
+
+    rows: NDArray[np.int64]  # [M], in order
+    features: Tensor  # [M, F]
 
 
 @dataclass(frozen=True)
@@ -88,10 +96,12 @@ def look_for_copies(
     reals: Reals,
     features: Extractor,
     sample_features: Tensor | None = None,
+    seen: Seen | None = None,
 ) -> Look:
     """Look the samples of those rows up among the training pictures: [N, C, H, W] integers -> Look of [len(rows)].
 
-    sample_features: [len(rows), F] if they are known. `Look.copies()` says which samples to keep from use.
+    sample_features: [len(rows), F] if they are known; seen: only those training pictures are searched by features;
+    without, up to 5000, spread over all. `Look.copies()` says which samples to keep from use.
     """
     gallery = reals.gallery()
     left_out, words = reals.left_out(gallery)
@@ -102,15 +112,23 @@ def look_for_copies(
         _view(RECOLOURED, ours.recoloured, theirs.recoloured, gallery),
     ]
 
-    some = spread(len(gallery), MOST_BY_FEATURES)
-    fewer = replace(gallery, rows=gallery.rows[some], kin=gallery.kin[torch.from_numpy(some)])
+    fewer, fewer_features = _with_features(gallery, features, seen)
     known = features.extract(samples, rows=rows) if sample_features is None else sample_features
     straight = torch.cat([known, features.extract(left_out.images, rows=left_out.rows)])
     mirrored = torch.cat([features.extract(_mirrored(one)) for one in (queries, left_out)])
     kin = torch.cat([queries.kin, left_out.kin])
-    by_features = search_features(straight, mirrored, kin, fewer, features, FEATURE_NEIGHBOURS)
+    by_features = search_features(straight, mirrored, kin, fewer, fewer_features, FEATURE_NEIGHBOURS)
     views.append(_view(BY_FEATURES, by_features[: len(rows)], by_features[len(rows) :], fewer))
     return Look(tuple(views), words)
+
+
+def _with_features(gallery: Gallery, features: Extractor, seen: Seen | None) -> tuple[Gallery, Tensor]:
+    """The pictures of a gallery that are searched by features, and those features."""
+    some = spread(len(gallery), MOST_BY_FEATURES) if seen is None else np.flatnonzero(np.isin(gallery.rows, seen.rows))
+    fewer = replace(gallery, rows=gallery.rows[some], kin=gallery.kin[torch.from_numpy(some)])
+    if seen is None:
+        return fewer, features.extract(fewer.images, rows=fewer.rows)
+    return fewer, seen.features[torch.from_numpy(np.searchsorted(seen.rows, fewer.rows))]
 
 
 def _view(name: str, ours: Found, theirs: Found, gallery: Gallery) -> View:

@@ -20,7 +20,7 @@ from ganvas.evaluation.memorisation.search import NOBODY, Extractor, Gallery, Qu
 from ganvas.evaluation.rows import spread
 from ganvas.images import Integers
 
-MOST_ASKED = 1_000  # training pictures, and held-out ones
+MOST_ASKED = 500  # training pictures, and held-out ones
 MOST_SAMPLES = 10_000
 FEWEST = 8  # pictures, or groups, on either side
 DRAWS = 1_000  # of the bootstrap
@@ -73,7 +73,7 @@ def bootstrap_interval(training: Floats, held_out: Floats, draws: int = DRAWS) -
 
 
 def measure_membership(samples: Integers, sample_features: Tensor, reals: Reals, features: Extractor) -> Membership:
-    """Nearness of up to 1000 training and 1000 held-out pictures to up to 10 000 samples: [N, C, H, W], [N, F].
+    """Nearness of up to 500 training and 500 held-out pictures to up to 10 000 samples: [N, C, H, W], [N, F].
 
     Held-out pictures whose group was trained on are left out: their group would tell, not they themselves.
     """

@@ -1,11 +1,13 @@
-"""Shares with an interval."""
+"""Shares with an interval, and whether one is larger than another by more than chance."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-NORMAL_95 = 1.959964
+from ganvas.evaluation.metrics.interval import wilson_interval
+
+ONE_IN_A_HUNDRED = 2.326  # standard errors, which chance alone exceeds so often
 
 
 @dataclass(frozen=True)
@@ -20,17 +22,15 @@ class Rate:
 
     @classmethod
     def of(cls, hits: int, total: int) -> Rate:
-        """With share 0 and the interval 0 to 1 for none of none."""
-        return cls(hits, total, hits / total if total else 0.0, *_wilson_interval(hits, total))
+        """Raises ValueError for an impossible share."""
+        found = wilson_interval(hits, total)
+        return cls(hits, total, hits / total, found.low, found.high)
 
+    def exceeds(self, other: Rate) -> bool:
+        """Whether it is larger by more than chance would make it one time in a hundred.
 
-def _wilson_interval(hits: int, total: int) -> tuple[float, float]:
-    if total == 0:
-        return 0.0, 1.0
-    share, z = hits / total, NORMAL_95
-    centre = share + z * z / (2 * total)
-    reach = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    scale = 1 + z * z / total
-    low = 0.0 if hits == 0 else (centre - reach) / scale  # exactly, where rounding would leave a little
-    high = 1.0 if hits == total else (centre + reach) / scale
-    return low, high
+        By the interval of a difference of two shares that Newcombe (1998, method 10) makes of Wilson's intervals.
+        """
+        mine = wilson_interval(self.hits, self.total, ONE_IN_A_HUNDRED)
+        theirs = wilson_interval(other.hits, other.total, ONE_IN_A_HUNDRED)
+        return self.share - other.share > math.hypot(self.share - mine.low, theirs.high - other.share)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ganvas.data.store import Store
 
 MOST_SEARCHED = 60_000  # training pictures that are searched, spread over all
-MOST_LEFT_OUT = 1_000  # real pictures that set the scale
+MOST_LEFT_OUT = 500  # real pictures that set the scale
 FEWEST_STRANGERS = 50  # held-out pictures, below which left-out training pictures set the scale
 
 Groups = NDArray[np.int64]
@@ -55,7 +55,7 @@ class Reals:
         return np.flatnonzero(~np.isin(self.held_out_groups, self.train_groups))
 
     def left_out(self, gallery: Gallery) -> tuple[Queries, str]:
-        """Up to 1000 real pictures that set the scale, and in words which they are.
+        """Up to 500 real pictures that set the scale, and in words which they are.
 
         Held-out strangers if there are at least 50; else training pictures, searched for among those of other groups.
         """

@@ -54,14 +54,15 @@ class Memorisation:
     left_out: str  # which real pictures those were
     power: float  # share of exact copies that would be found
     views: tuple[ViewResult, ...]  # pixels; pixels, colours aside; features
+    copied_samples: tuple[int, ...]  # row numbers of those that count as copies, in order
     pairs: tuple[Pair, ...]  # most suspicious first
     membership: Membership
     groups: GroupVerdict | None
 
     @property
     def finding(self) -> Finding:
-        """Copies, where the intervals of samples and real pictures lie apart; unknown, where none would be found."""
-        if self.copies.low > self.real_copies.high:
+        """Copies, where more samples than real pictures are by more than chance; unknown, where none would be found."""
+        if self.copies.exceeds(self.real_copies):
             return "copies"
         return "unknown" if self.power < WEAK else "none"
 

@@ -20,6 +20,7 @@ from ganvas.images import Integers
 
 PIECE = 4096  # pictures of the gallery that are compared at once
 ALIGNED_AT_ONCE = 8  # queries
+READ_AT_ONCE = 64  # pictures, to see which are equal
 NOBODY = -1
 
 
@@ -98,18 +99,17 @@ def different_rows(images: Integers, rows: NDArray[np.int64]) -> NDArray[np.int6
     """The rows without those whose picture stood there before, exactly: a set may hold a picture many times."""
     seen: set[bytes] = set()
     kept = []
-    for start in range(0, len(rows), PIECE):
-        for row in rows[start : start + PIECE]:
-            digest = hashlib.blake2b(np.ascontiguousarray(images[row]).data, digest_size=16).digest()
+    for start in range(0, len(rows), READ_AT_ONCE):
+        some = rows[start : start + READ_AT_ONCE]
+        for row, picture in zip(some, np.asarray(images[some]), strict=True):
+            digest = hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
             if digest not in seen:
                 seen.add(digest)
                 kept.append(row)
     return np.array(kept, np.int64)
 
 
-def search_pixels(
-    many: Sequence[Queries], gallery: Gallery, coarse: int = 10, spectral: int = 5
-) -> list[FoundInPixels]:
+def search_pixels(many: Sequence[Queries], gallery: Gallery, coarse: int = 6, spectral: int = 4) -> list[FoundInPixels]:
     """For each set of queries its candidates by their descriptors, then aligned; the gallery is gone through once.
 
     `coarse` candidates by the coarse picture, `spectral` by the spectrum, as is and mirrored each.
@@ -139,17 +139,16 @@ def search_pixels(
 
 
 def search_features(
-    query_features: Tensor, mirrored_features: Tensor, kin: Tensor, gallery: Gallery, features: Extractor, k: int
+    query_features: Tensor, mirrored_features: Tensor, kin: Tensor, gallery: Gallery, gallery_features: Tensor, k: int
 ) -> Found:
-    """The k nearest by the angle between features: [N, F] of queries as they are and mirrored, [N] -> Found.
+    """The k nearest by the angle between features: [N, F] of queries as they are and mirrored, [N], [M, F] -> Found.
 
     The angle, as the length of ReLU features goes with contrast. Both searches are put together: 2k columns.
     """
     units = F.normalize(query_features)
     lookups = [_Lookup.start(some, k) for some in (units, F.normalize(mirrored_features))]
-    for place, piece in _pieces(gallery):
-        base = F.normalize(features.extract(gallery.images, rows=piece))
-        forbidden = _forbidden(kin, gallery, place)
+    for place, _ in _pieces(gallery):
+        base, forbidden = F.normalize(gallery_features[place]), _forbidden(kin, gallery, place)
         lookups = [look.add(base, place.start, forbidden) for look in lookups]
     straight, mirrored = lookups
     places = torch.cat([straight.places, mirrored.places], 1)

@@ -66,13 +66,16 @@ def frechet_interval(features: Tensor, reference: Statistics, *, draws: int = DR
     return Interval(max(0.0, found.low), found.high, found.method)
 
 
-def wilson_interval(hits: int, count: int) -> Interval:
-    """Of a share of independent cases, `hits` of `count` (Wilson, 1927). Raises ValueError for an impossible share."""
+def wilson_interval(hits: int, count: int, z: float = Z) -> Interval:
+    """Of a share of independent cases, `hits` of `count` (Wilson, 1927). Raises ValueError for an impossible share.
+
+    z: how many standard errors it reaches to either side, where 95 % are not what is asked for.
+    """
     if not 0 <= hits <= count or count == 0:
         raise ValueError(f"{hits} of {count} is no share: give at least one case and no more hits than cases")
-    share, shrink = hits / count, 1 + Z**2 / count
-    centre = (share + Z**2 / (2 * count)) / shrink
-    half = Z / shrink * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
+    share, shrink = hits / count, 1 + z**2 / count
+    centre = (share + z**2 / (2 * count)) / shrink
+    half = z / shrink * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     # At 0 and at all hits the end is exact; rounding would leave it a hair beside.
     return Interval(0.0 if hits == 0 else centre - half, 1.0 if hits == count else centre + half, "Wilson")
 
