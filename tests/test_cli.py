@@ -96,6 +96,20 @@ def test_evaluate_compares_two_sources_and_equal_ones_are_nearer(bars_folder, tm
     assert distances[noise] > 1
 
 
+def test_evaluate_writes_how_it_looked_for_copies_and_finds_them(tmp_path, capsys):
+    noise, out = str(tmp_path / "noise.npz"), tmp_path / "found"
+    np.savez(noise, images=np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3), dtype=np.uint8))
+    assert main(["evaluate", noise, "--data", noise, "--copies", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert str(out / "nearest.png") in said
+    card = (out / "MEMORISATION.md").read_text(encoding="utf-8")
+    assert card.startswith("# Memorisation\n\nBeware of copies: ")
+    with Image.open(out / "nearest.png") as sheet:
+        assert "sample" in sheet.text["threes"]
+    assert main(["evaluate", noise, "--data", noise, "--copies", noise]) == 1
+    assert "no folder can be made there" in capsys.readouterr().err
+
+
 def test_report_recipes_data_and_doctor_answer(run, capsys):
     (run / "report.html").unlink()
     assert main(["report", str(run)]) == 0

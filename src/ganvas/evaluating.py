@@ -20,6 +20,7 @@ from ganvas.evaluation.extra_measures import Walkable, find_extras
 from ganvas.evaluation.feature_training import Progress
 from ganvas.evaluation.features import Features, learn_features
 from ganvas.evaluation.judge import MOST_REFERENCE, Verdict, judge
+from ganvas.evaluation.memorisation.card import memorisation_card
 from ganvas.evaluation.passport import Drawn
 from ganvas.evaluation.presets import find_preset
 from ganvas.evaluation.rows import spread
@@ -28,8 +29,9 @@ from ganvas.model import Model, find_model_folder
 from ganvas.networks.contract import Mapped
 from ganvas.training.finish import draw_for_judging, judge_effort
 from ganvas.training.plan import read_settings
-from ganvas.training.run_folder import RunFolder, is_run
+from ganvas.training.run_folder import RunFolder, is_run, write_text_atomically
 from ganvas.training.run_model import Weights, load_from_run
+from ganvas.training.sheets import save_nearest
 
 DEFAULT_SAMPLES = 10_000
 
@@ -45,6 +47,7 @@ def evaluate(
     trunc: float = 1.0,
     weights: Weights = "best",
     device: str = "auto",
+    copies: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Verdict:
     """Judge a run folder, a model folder or a source of pictures.
@@ -54,6 +57,7 @@ def evaluate(
     data), or another network (see `find_backbone`). metrics: besides the usual ones, such as "ms_ssim,path_length_z",
     or "all" that can be measured on what is given. preset: a protocol by name (see `PRESETS`), which sets samples,
     features and reference. trunc, weights: of a model, as for `sample`.
+    copies: a folder for MEMORISATION.md and nearest.png: how copies were looked for, and what comes nearest to one.
 
     Every number carries its passport (see `ganvas.evaluation.passport`). Raises UsageError for unknown names, or what a
     preset sets given besides; GanvasError when there is nothing to compare with, the pictures do not fit each other,
@@ -62,6 +66,8 @@ def evaluate(
     if samples is not None and samples < 2:
         raise UsageError(f"--samples {samples}: give at least 2; 10000 make a number that others can stand beside")
     asked = _Asked.of(features, metrics, preset, samples, trunc, weights)
+    if copies is not None:
+        _make_folder(Path(copies))
     if is_model(Path(what)):
         model = load_from_run(Path(what), weights, device)
         store = data_of_model(Path(what), model, data)
@@ -69,16 +75,30 @@ def evaluate(
         pictures, labels, drawn = draw_for_judging(model, asked.samples or DEFAULT_SAMPLES, trunc)
         same_classes = model.config.class_names == store.class_names
         labels = labels if same_classes else None
-        return asked.judge(pictures, labels, store, own, drawn, _walkable(model, trunc), "samples", progress)
-    if data is None:
+        verdict = asked.judge(pictures, labels, store, own, drawn, _walkable(model, trunc), "samples", progress)
+    elif data is None:
         raise UsageError(f"{what} is a source of pictures: say with --data what to compare it with")
-    store = open_store(open_source(data), StoreOptions())
-    options = StoreOptions(resolution=(store.height, store.width), channels=store.channels)
-    other = open_store(open_source(what), options)
-    rows = spread(len(other.images), asked.samples or len(other.images))
-    labels = other.labels[rows] if other.labels is not None and other.class_names == store.class_names else None
-    drawn, own = Drawn(what=other.fingerprint), learn_features(store, progress=progress)
-    return asked.judge(other.images[rows], labels, store, own, drawn, None, "pictures", progress)
+    else:
+        store = open_store(open_source(data), StoreOptions())
+        options = StoreOptions(resolution=(store.height, store.width), channels=store.channels)
+        other = open_store(open_source(what), options)
+        rows = spread(len(other.images), asked.samples or len(other.images))
+        labels = other.labels[rows] if other.labels is not None and other.class_names == store.class_names else None
+        drawn, own = Drawn(what=other.fingerprint), learn_features(store, progress=progress)
+        pictures = other.images[rows]
+        verdict = asked.judge(pictures, labels, store, own, drawn, None, "pictures", progress)
+    if copies is not None:
+        write_text_atomically(Path(copies) / "MEMORISATION.md", memorisation_card(verdict.memorisation))
+        save_nearest(Path(copies) / "nearest.png", verdict.memorisation, pictures, store.images)
+    return verdict
+
+
+def _make_folder(path: Path) -> None:
+    """Before the work, not after it: raises GanvasError for a place that cannot be written to."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GanvasError(f"--copies {path}: no folder can be made there ({error.strerror}); name another") from None
 
 
 @dataclass(frozen=True)

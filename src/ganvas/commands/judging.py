@@ -36,6 +36,7 @@ def evaluate(
     trunc: float = 1.0,
     weights: Literal["best", "last", "raw"] = "best",
     device: str = "auto",
+    copies: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
     """Judge a run, a model or a source of pictures against real ones.
@@ -69,6 +70,9 @@ def evaluate(
         Of a run: the averaged generator of the best moment, or of the last one, or the last one without averaging.
     device
         auto, cpu, cuda or mps.
+    copies
+        A folder for two files: MEMORISATION.md says how copies of training pictures were looked for and what was found;
+        nearest.png shows the samples that come nearest to being one.
     as_json
         Print one JSON document and nothing else.
     """
@@ -86,12 +90,15 @@ def evaluate(
             trunc=trunc,
             weights=weights,
             device=device,
+            copies=copies,
             progress=say,
         )
     if as_json:
         print_json(verdict.to_json())
         return 0
     print_verdict(verdict)
+    if copies is not None:
+        print(f"copies: {copies / 'MEMORISATION.md'}, {copies / 'nearest.png'}")
     if preset is not None:
         from ganvas.evaluation.presets import find_preset
 

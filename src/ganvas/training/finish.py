@@ -15,15 +15,14 @@ from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features, learn_features
 from ganvas.evaluation.judge import Verdict, judge
 from ganvas.evaluation.memorisation.card import memorisation_card
-from ganvas.evaluation.memorisation.check import pair_pictures
 from ganvas.evaluation.passport import Drawn
-from ganvas.images import Integers, grid
+from ganvas.images import Integers
 from ganvas.model import Model
 from ganvas.report import write_report
 from ganvas.settings import TrainSettings
 from ganvas.training.journal import Journal
 from ganvas.training.run_folder import RunFolder, thousands, write_text_atomically
-from ganvas.training.sheets import fake_sheet, save_sheet
+from ganvas.training.sheets import fake_sheet, save_nearest, save_sheet
 
 JUDGE_SEED = 1_000_000  # the first seed of the verdict's samples, far from those that people look at
 
@@ -64,8 +63,7 @@ def finish(
     if verdict is not None:
         write_text_atomically(folder.verdict, json.dumps(verdict.to_json(), indent=1))
         write_text_atomically(folder.memorisation, memorisation_card(verdict.memorisation))
-        sheet = grid(pair_pictures(verdict.memorisation, pictures, store.images), 12)
-        save_sheet(folder.samples / "nearest.png", sheet, threes="sample, nearest by pixels, nearest by features")
+        save_nearest(folder.samples / "nearest.png", verdict.memorisation, pictures, store.images)
         journal.say(f"verdict    {verdict.words}")
     facts["wall_seconds"] = round(time.monotonic() - started, 1)
     folder.write_facts(facts)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ganvas.data.store import Store
+from ganvas.evaluation.memorisation.check import pair_pictures
+from ganvas.evaluation.memorisation.result import Memorisation
 from ganvas.images import Integers, enlarge, grid, save_png
 from ganvas.model import Model
 
@@ -42,6 +44,12 @@ def real_sheet(store: Store) -> Integers:
         row[: len(found)] = store.images[found]
         rows.append(row)
     return grid(np.concatenate(rows).transpose(0, 2, 3, 1), COLUMNS)
+
+
+def save_nearest(path: Path, found: Memorisation, samples: Integers, train: Integers) -> None:
+    """The most suspicious samples, four to a row, each beside what it is nearest to: [N, C, H, W] integers each."""
+    sheet = grid(pair_pictures(found, samples, train), 4 * 3)
+    save_sheet(path, sheet, threes="sample, nearest by pixels, nearest by features")
 
 
 def save_sheet(path: Path, sheet: Integers, **metadata: object) -> None:

@@ -8,7 +8,7 @@ import torch
 from copyists import Averages
 
 from ganvas.evaluation.memorisation import search
-from ganvas.evaluation.memorisation.closeness import closeness, copy_threshold
+from ganvas.evaluation.memorisation.closeness import closeness, copy_threshold, stricter
 from ganvas.evaluation.memorisation.reals import Reals
 from ganvas.evaluation.memorisation.search import (
     NOBODY,
@@ -115,6 +115,13 @@ def test_pictures_that_the_data_hold_twice_do_not_lower_the_threshold():
     twice = torch.cat([torch.full((150,), 0.02), alone])
     assert copy_threshold(twice) == pytest.approx(copy_threshold(alone), rel=0.05)
     assert copy_threshold(torch.zeros(10)) == 0
+
+
+def test_thresholds_are_lowered_until_few_real_pictures_count_as_copies():
+    alone = torch.linspace(1.5, 2.5, 960)
+    assert stricter(torch.cat([torch.full((20,), 0.1), alone])) == 1, "one in fifty is let be"
+    assert stricter(torch.cat([torch.full((40,), 0.6), alone])) == 0.5
+    assert stricter(torch.cat([torch.full((40,), 0.1), alone])) == 0.35, "not without end"
 
 
 def test_held_out_pictures_set_the_scale_from_fifty_on_without_those_whose_group_was_trained_on():

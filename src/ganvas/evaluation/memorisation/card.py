@@ -13,8 +13,15 @@ Each sample is looked up among the training pictures in three ways: pixel by pix
 brightness and contrast set aside; and by learned features. Both mirrored and moved by up to two pixels (of a picture \
 of 64) it still counts as the same. Its closeness is the distance of the nearest training picture over the mean \
 distance of the next ones, other groups' where there are groups: a copy is near 0, a picture like any other near 1. \
-From when on it is a copy is set by real pictures that were left out: half of their median closeness, or three \
-standard deviations below it, whichever is less."""
+From when on it is as near as copies are is set by real pictures that were left out: half of their median closeness, \
+or three standard deviations below it, whichever is less; and down to a third of that, where more than 3 % of them \
+would count, as happens in sets that hold many pictures alike. Copies are spoken of where more of the samples than of \
+those real pictures are so near, by more than chance brings about one time in a hundred."""
+
+PAIRS = """\
+The most suspicious samples first, in the order of `nearest.png`, each there beside its nearest by pixels and by \
+features. Numbers are rows: of the samples, and of the training pictures as they are stored. Names of files are not \
+given here, as a name may say whom a picture shows."""
 
 LIMITS = """\
 What is not found: copies that are cropped, turned or distorted beyond what the features forgive; pictures put \
@@ -53,15 +60,16 @@ def _pairs(found: Memorisation) -> str:
     rows = [
         (
             str(pair.sample),
-            f"{pair.train} ({pair.how})",
+            str(pair.train),
             f"{pair.closeness:.2f}",
-            f"{pair.train_by_features} ({pair.how_by_features})",
+            str(pair.train_by_features),
             f"{pair.closeness_by_features:.2f}",
-            "copy" if pair.copy else "",
+            pair.copy or "-",
         )
         for pair in found.pairs
     ]
-    return _table(("sample", "nearest by pixels", "closeness", "nearest by features", "closeness", ""), rows)
+    head = ("sample", "nearest by pixels", "closeness", "nearest by features", "closeness", "as near as copies are")
+    return f"{PAIRS}\n\n{_table(head, rows)}"
 
 
 def _groups(found: Memorisation) -> str:
@@ -96,7 +104,7 @@ def _leaks(leaks: tuple[Leak, ...]) -> str:
 
 
 def _power(found: Memorisation) -> str:
-    return f"At least {percent(found.power)} of exact copies would be found."
+    return f"Of exact copies {percent(found.power)} would be found."
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

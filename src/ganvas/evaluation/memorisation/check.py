@@ -56,8 +56,8 @@ def check_memorisation(
 def _result(view: View) -> ViewResult:
     return ViewResult(
         view=view.name,
-        copies=int((view.closeness <= view.threshold).sum()),
-        real_copies=int((view.real_closeness <= view.threshold).sum()),
+        copies=int((view.suspicion() <= 1).sum()),
+        real_copies=int((view.real_suspicion() <= 1).sum()),
         threshold=view.threshold,
         median_closeness=float(view.closeness.median()),
         real_median_closeness=float(view.real_closeness.median()),
@@ -72,20 +72,22 @@ def _pair(look: Look, place: int, sample: int, size: tuple[int, ...]) -> Pair:
     as_is, recoloured, by_features = look[AS_IS], look[RECOLOURED], look[BY_FEATURES]
     as_it_is = float(as_is.suspicion()[place]) <= max(1.0, float(recoloured.suspicion()[place]))
     nearest = as_is if as_it_is else recoloured
+    train, train_by_features = int(nearest.train_rows[place]), int(by_features.train_rows[place])
+    in_pixels = float(nearest.suspicion()[place]) <= 1 or train == train_by_features
     return Pair(
         sample=sample,
-        train=int(nearest.train_rows[place]),
-        how=_how(nearest, place, size),
+        train=train,
         closeness=float(nearest.closeness[place]),
-        train_by_features=int(by_features.train_rows[place]),
-        how_by_features="mirrored" if bool(by_features.mirrored[place]) else "as it is",
+        train_by_features=train_by_features,
         closeness_by_features=float(by_features.closeness[place]),
-        copy=bool(look.copies()[place]),
+        copy=_how(nearest if in_pixels else by_features, place, size) if bool(look.copies()[place]) else "",
     )
 
 
 def _how(view: View, place: int, size: tuple[int, ...]) -> str:
     """What makes the training picture match: "mirrored, moved by 2 pixels, other colours" or "as it is"."""
+    if view.name == BY_FEATURES:
+        return "by features, mirrored" if bool(view.mirrored[place]) else "by features"
     height, width = small_size(size[0], size[1])
     pixels = round(max(map(abs, moves(height, width)[int(view.moves[place])])) * size[0] / height)
     done = ["mirrored"] if bool(view.mirrored[place]) else []

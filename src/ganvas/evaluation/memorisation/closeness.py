@@ -17,6 +17,8 @@ from ganvas.evaluation.memorisation.descriptors import GREY_LEVEL
 SIGMAS = 3.0
 QUARTILE_SIGMAS = 0.6745  # from the median of a bell shape down to its lower quartile
 HALF = 0.5
+MOST_ALIKE = 0.03  # of left-out real pictures that may count as copies
+STRICTER = (1.0, 0.7, 0.5, 0.35)  # below this, copies with noise or other colours would be missed
 
 
 def closeness(nearest: Tensor, others: Tensor, usual_others: float) -> Tensor:
@@ -42,3 +44,12 @@ def copy_threshold(real_closeness: Tensor) -> float:
     if quartile <= 0:
         return 0.0
     return min(HALF * median, median * math.pow(quartile / median, SIGMAS / QUARTILE_SIGMAS))
+
+
+def stricter(real_suspicion: Tensor) -> float:
+    """By how much thresholds are lowered where the data hold many pictures that are alike: a factor of STRICTER.
+
+    real_suspicion: [N] closeness over threshold of left-out real pictures, in the view that suspects most.
+    """
+    shares = [(factor, float((real_suspicion <= factor).double().mean())) for factor in STRICTER]
+    return next((factor for factor, share in shares if share <= MOST_ALIKE), STRICTER[-1])

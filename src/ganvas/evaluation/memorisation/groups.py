@@ -58,7 +58,7 @@ def _copied(look: Look, copies: Tensor, groups: NDArray[np.int64]) -> tuple[Coun
     for sample in copies.nonzero().flatten().tolist():
         found = set()
         for view in look.views:
-            if float(view.closeness[sample]) <= view.threshold:
+            if float(view.suspicion()[sample]) <= 1:
                 group = int(groups[view.train_rows[sample]])
                 found.add(group)
                 closest[group] = min(closest.get(group, 1.0), float(view.closeness[sample]))
@@ -67,5 +67,5 @@ def _copied(look: Look, copies: Tensor, groups: NDArray[np.int64]) -> tuple[Coun
 
 
 def _real_copied(look: Look, groups: NDArray[np.int64]) -> set[int]:
-    near = [groups[view.real_train_rows[(view.real_closeness <= view.threshold).numpy()]] for view in look.views]
+    near = [groups[view.real_train_rows[(view.real_suspicion() <= 1).numpy()]] for view in look.views]
     return set(np.concatenate(near).tolist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganvas.evaluation.memorisation.closeness import closeness, copy_threshold
+from ganvas.evaluation.memorisation.closeness import closeness, copy_threshold, stricter
 from ganvas.evaluation.memorisation.reals import Reals
 from ganvas.evaluation.memorisation.search import (
     NOBODY,
@@ -26,6 +27,7 @@ from ganvas.images import Integers
 
 MOST_BY_FEATURES = 5_000  # training pictures whose features are computed, where none are known
 FEATURE_NEIGHBOURS = 16
+SMALL = 1e-9
 AS_IS, RECOLOURED, BY_FEATURES = "pixels", "pixels, colours aside", "features"
 
 
@@ -52,15 +54,19 @@ class View:
     real_train_rows: NDArray[np.int64]  # [R]
     copied_closeness: Tensor  # [R], what an exact copy would have in the place of each left-out picture
     searched: int
-
-    @property
-    def threshold(self) -> float:
-        """The closeness from which down a picture counts as a copy."""
-        return copy_threshold(self.real_closeness)
+    threshold: float  # the closeness from which down a picture counts as a copy
 
     def suspicion(self) -> Tensor:
         """[N]: closeness over threshold, at or below 1 for a copy."""
-        return self.closeness / max(self.threshold, 1e-9)
+        return self.closeness / max(self.threshold, SMALL)
+
+    def real_suspicion(self) -> Tensor:
+        """[R]: the same of the left-out real pictures."""
+        return self.real_closeness / max(self.threshold, SMALL)
+
+    def copied_suspicion(self) -> Tensor:
+        """[R]: the same of exact copies in their place."""
+        return self.copied_closeness / max(self.threshold, SMALL)
 
 
 @dataclass(frozen=True)
@@ -70,12 +76,18 @@ class Look:
     views: tuple[View, ...]
     left_out: str  # which real pictures set the scale
 
+    @classmethod
+    def of(cls, views: Sequence[View], left_out: str) -> Look:
+        """With thresholds lowered where too many real pictures would count as copies."""
+        factor = stricter(_most_suspicious([view.real_suspicion() for view in views]))
+        return cls(tuple(replace(view, threshold=factor * view.threshold) for view in views), left_out)
+
     def __getitem__(self, name: str) -> View:
         return next(view for view in self.views if view.name == name)
 
     def suspicion(self) -> Tensor:
         """[N]: of the view that suspects most."""
-        return torch.stack([view.suspicion() for view in self.views]).amin(0)
+        return _most_suspicious([view.suspicion() for view in self.views])
 
     def copies(self) -> Tensor:
         """[N] bool: whether a sample is a copy in any view."""
@@ -83,11 +95,12 @@ class Look:
 
     def real_copies(self) -> Tensor:
         """[R] bool: the same of the left-out real pictures."""
-        return torch.stack([view.real_closeness <= view.threshold for view in self.views]).any(0)
+        return _most_suspicious([view.real_suspicion() for view in self.views]) <= 1
 
     def power(self) -> float:
         """Share of exact copies that would be found, in [0, 1]."""
-        return float(torch.stack([v.copied_closeness <= v.threshold for v in self.views]).any(0).double().mean())
+        found = _most_suspicious([view.copied_suspicion() for view in self.views]) <= 1
+        return float(found.double().mean())
 
 
 def look_for_copies(
@@ -119,7 +132,7 @@ def look_for_copies(
     kin = torch.cat([queries.kin, left_out.kin])
     by_features = search_features(straight, mirrored, kin, fewer, fewer_features, FEATURE_NEIGHBOURS)
     views.append(_view(BY_FEATURES, by_features[: len(rows)], by_features[len(rows) :], fewer))
-    return Look(tuple(views), words)
+    return Look.of(views, words)
 
 
 def _with_features(gallery: Gallery, features: Extractor, seen: Seen | None) -> tuple[Gallery, Tensor]:
@@ -135,6 +148,7 @@ def _view(name: str, ours: Found, theirs: Found, gallery: Gallery) -> View:
     distance, real_distance = ours.distances[:, 0], theirs.distances[:, 0]
     others, real_others = ours.others(gallery.kin), theirs.others(gallery.kin)
     usual = float(real_others.nanmedian())
+    real_closeness = closeness(real_distance, real_others, usual)
     return View(
         name=name,
         closeness=closeness(distance, others, usual),
@@ -142,12 +156,17 @@ def _view(name: str, ours: Found, theirs: Found, gallery: Gallery) -> View:
         train_rows=gallery.rows[ours.places[:, 0].numpy()],
         mirrored=ours.mirrored[:, 0],
         moves=ours.moves[:, 0],
-        real_closeness=closeness(real_distance, real_others, usual),
+        real_closeness=real_closeness,
         real_distance=_known(real_distance),
         real_train_rows=gallery.rows[theirs.places[:, 0].numpy()],
         copied_closeness=closeness(theirs.least, real_others, usual),
         searched=len(gallery),
+        threshold=copy_threshold(real_closeness),
     )
+
+
+def _most_suspicious(of_views: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(of_views)).amin(0)
 
 
 def _known(distance: Tensor) -> Tensor:

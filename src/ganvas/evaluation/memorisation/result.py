@@ -33,16 +33,14 @@ class ViewResult:
 
 @dataclass(frozen=True)
 class Pair:
-    """One sample and its nearest training pictures: row numbers, how they match, and how near."""
+    """One sample and its nearest training pictures: row numbers, how near, and how it matches, if as a copy does."""
 
     sample: int
     train: int  # by pixels
-    how: str  # such as "mirrored, moved by 1 pixel"
     closeness: float
     train_by_features: int
-    how_by_features: str
     closeness_by_features: float
-    copy: bool
+    copy: str  # such as "mirrored, moved by 1 pixel"; "" for a sample that does not count as a copy
 
 
 @dataclass(frozen=True)
