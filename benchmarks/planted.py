@@ -31,6 +31,7 @@ from ganvas.evaluation.judge import judge
 from ganvas.evaluation.rows import spread
 from ganvas.evaluation.verdict import Metric
 from ganvas.versions import versions
+from planted_copies import COPYISTS
 
 Pictures = NDArray[Any]  # [N, C, H, W] uint8
 
@@ -44,6 +45,9 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "twenty pictures": (*NETWORK, "recall", "coverage", "ms_ssim", "feature_diversity"),
     "copies": ("nearest_copy_share",),
     "a third copies": ("nearest_copy_share",),
+    "shifted copies": ("nearest_copy_share",),
+    "mirrored copies": ("nearest_copy_share",),
+    "recoloured copies": ("nearest_copy_share",),
     "classes swapped": ("class_agreement", "intra_class_distance"),
 }
 
@@ -89,6 +93,8 @@ def planted(images: Pictures, labels: Any, store: Store, seed: int) -> dict[str,
         "copies": (copies, classes),
         "a third copies": (third, third_classes),
     }
+    for kind, name in (("shifted", "shifted"), ("mirrored", "mirrored"), ("brightness and contrast", "recoloured")):
+        sets[f"{name} copies"] = np.stack([COPYISTS[kind](picture, random) for picture in copies]), classes
     if labels is not None:
         some = labels < (labels.max() + 1) // 2
         sets["half of the classes"] = images[some], labels[some]

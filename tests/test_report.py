@@ -306,3 +306,17 @@ def test_the_passport_is_in_the_report_where_the_numbers_have_one(tmp_path):
         assert ("Passport: what must be alike" in page) is there
         for words in ("0123456789ab", "fedcba987654", "seeds 1000000-1004999", "±0.2"):
             assert (words in page) is there
+
+
+@pytest.mark.parametrize(
+    ("match", "said"),
+    [("mirrored", "As near as copies are: sample 7 (mirrored)."), ("", "None of them is as near as copies are.")],
+)
+def test_the_samples_nearest_to_copies_are_told_of_above_their_sheet(run, match, said):
+    view = {"view": "pixels", "copies": 1, "real_copies": 0, "threshold": 0.4, "searched": 1234}
+    found = {"words": "No sign of copying.", "views": [view], "pairs": [{"sample": 7, "match": match}]}
+    verdict = {"schema": 1, "metrics": [METRIC], "words": "Near.", "memorisation": found}
+    (run / "verdict.json").write_text(json.dumps(verdict))
+    html = page(run)
+    assert said in " ".join(html.split())
+    assert "pixels</td>" in html

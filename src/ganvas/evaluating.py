@@ -75,7 +75,8 @@ def evaluate(
         pictures, labels, drawn = draw_for_judging(model, asked.samples or DEFAULT_SAMPLES, trunc)
         same_classes = model.config.class_names == store.class_names
         labels = labels if same_classes else None
-        verdict = asked.judge(pictures, labels, store, own, drawn, _walkable(model, trunc), "samples", progress)
+        called = "samples"
+        verdict = asked.judge(pictures, labels, store, own, drawn, _walkable(model, trunc), called, progress)
     elif data is None:
         raise UsageError(f"{what} is a source of pictures: say with --data what to compare it with")
     else:
@@ -85,10 +86,10 @@ def evaluate(
         rows = spread(len(other.images), asked.samples or len(other.images))
         labels = other.labels[rows] if other.labels is not None and other.class_names == store.class_names else None
         drawn, own = Drawn(what=other.fingerprint), learn_features(store, progress=progress)
-        pictures = other.images[rows]
-        verdict = asked.judge(pictures, labels, store, own, drawn, None, "pictures", progress)
+        pictures, called = other.images[rows], "pictures"
+        verdict = asked.judge(pictures, labels, store, own, drawn, None, called, progress)
     if copies is not None:
-        write_text_atomically(Path(copies) / "MEMORISATION.md", memorisation_card(verdict.memorisation))
+        write_text_atomically(Path(copies) / "MEMORISATION.md", memorisation_card(verdict.memorisation, called))
         save_nearest(Path(copies) / "nearest.png", verdict.memorisation, pictures, store.images)
     return verdict
 

@@ -96,8 +96,8 @@ def forecast_finishing(session: Session) -> float:
     session.state.model().sample(range(n))
     per_picture = (time.monotonic() - began) / n
     reference = min(session.store.train_count + session.store.held_out_count, 70_000)
-    # The look for copies, at 1000 samples and 1000 real pictures, takes about as long as 6000 pictures.
-    return 3.0 + 1.3 * per_picture * (session.plan.settings.judge_samples + reference / 2 + 6_000)
+    # The look for copies, of 1000 samples and 500 real pictures, takes about as long as 3000 pictures.
+    return 3.0 + 1.3 * per_picture * (session.plan.settings.judge_samples + reference / 2 + 3_000)
 
 
 def make_batches(session: Session, checkpoint: Checkpoint | None) -> Batches | StreamBatches:

@@ -124,10 +124,10 @@ def test_what_is_said_of_a_pair_is_what_was_done():
     pairs = {pair.sample: pair for pair in found.pairs}
     assert len(pairs) == 16
     assert sum(pair.train == sources[pair.sample] for pair in found.pairs) >= 15
-    assert [pairs[i].copy for i in range(4)] == ["as it is"] * 4
-    assert all("mirrored" in pairs[i].copy for i in range(4, 8))
-    assert all("moved by" in pairs[i].copy for i in range(8, 12))
-    assert all("other colours" in pairs[i].copy for i in range(12, 16))
+    assert [pairs[i].match for i in range(4)] == ["as it is"] * 4
+    assert all("mirrored" in pairs[i].match for i in range(4, 8))
+    assert all("moved by" in pairs[i].match for i in range(8, 12))
+    assert all("other colours" in pairs[i].match for i in range(12, 16))
 
 
 def test_the_sheet_shows_a_sample_its_nearest_by_pixels_and_its_nearest_by_features():

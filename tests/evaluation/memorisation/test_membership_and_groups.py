@@ -95,7 +95,7 @@ def test_copies_count_for_the_patient_whose_picture_they_are(clinic):
     assert found.groups.copied.hits <= 4
     assert found.groups.copied.total == 100
     assert found.groups.split == 2
-    assert "most often to group 7 (18 times)" in found.group_words()
+    assert "most often to those of group 7, 18 of them" in found.group_words()
     card = memorisation_card(found)
     assert "| 7 | 18 | " in card
     assert "2 groups have pictures both in training and held out" in card

@@ -33,7 +33,7 @@ def memorisation_card(found: Memorisation, what: str = "samples") -> str:
     """Markdown: the verdict, the figures behind it, how they were made, and what they do not show."""
     parts = ["# Memorisation", found.words(what), "## Copies", _views(found), "## Nearest pairs", _pairs(found)]
     if found.groups is not None:
-        parts += ["## Groups (patients, videos)", _groups(found)]
+        parts += ["## Groups (patients, videos)", _groups(found, what)]
     if found.membership.leaks:
         parts += ["## What the samples give away", _leaks(found.membership.leaks)]
     parts += ["## How it was measured", f"{HOW} Here these were {found.left_out}. {_power(found)}", LIMITS]
@@ -52,7 +52,14 @@ def _views(found: Memorisation) -> str:
         )
         for view in found.views
     ]
-    head = ("compared by", "copies", "left-out real", "median closeness", "copy from", "training pictures")
+    head = (
+        "compared by",
+        "samples as near as copies",
+        "left-out real pictures",
+        "median closeness, samples / real",
+        "as near as copies: up to",
+        "training pictures searched",
+    )
     return _table(head, rows)
 
 
@@ -64,7 +71,7 @@ def _pairs(found: Memorisation) -> str:
             f"{pair.closeness:.2f}",
             str(pair.train_by_features),
             f"{pair.closeness_by_features:.2f}",
-            pair.copy or "-",
+            pair.match or "-",
         )
         for pair in found.pairs
     ]
@@ -72,13 +79,13 @@ def _pairs(found: Memorisation) -> str:
     return f"{PAIRS}\n\n{_table(head, rows)}"
 
 
-def _groups(found: Memorisation) -> str:
+def _groups(found: Memorisation, what: str) -> str:
     assert found.groups is not None, "asked for only where there are groups"
     verdict = found.groups
-    text = found.group_words()
+    text = found.group_words(what)
     if verdict.worst:
         rows = [(str(one.group), str(one.copies), f"{one.closeness:.2f}") for one in verdict.worst]
-        text += "\n\n" + _table(("group", "samples that copy it", "least closeness"), rows)
+        text += "\n\n" + _table(("group", "samples that come so near", "least closeness"), rows)
     if verdict.split:
         text += (
             f"\n\n{verdict.split} groups have pictures both in training and held out: their held-out pictures were "

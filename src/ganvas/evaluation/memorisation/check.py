@@ -80,7 +80,7 @@ def _pair(look: Look, place: int, sample: int, size: tuple[int, ...]) -> Pair:
         closeness=float(nearest.closeness[place]),
         train_by_features=train_by_features,
         closeness_by_features=float(by_features.closeness[place]),
-        copy=_how(nearest if in_pixels else by_features, place, size) if bool(look.copies()[place]) else "",
+        match=_how(nearest if in_pixels else by_features, place, size) if bool(look.copies()[place]) else "",
     )
 
 

@@ -40,7 +40,7 @@ class Pair:
     closeness: float
     train_by_features: int
     closeness_by_features: float
-    copy: str  # such as "mirrored, moved by 1 pixel"; "" for a sample that does not count as a copy
+    match: str  # such as "mirrored, moved by 1 pixel"; "" for a sample that does not count as a copy
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,12 @@ class Memorisation:
             return ""
         copied = verdict.copied
         if copied.hits == 0:
-            return f"Of {copied.total} groups none has a picture that the {what} come so near to."
+            return f"Of {copied.total} groups (patients, videos) none has a picture that the {what} come so near to."
         worst = verdict.worst[0]
         return (
-            f"The {what} come so near to pictures of {copied.hits} of {copied.total} groups ({_range(copied)}), most "
-            f"often to group {worst.group} ({worst.copies} times); left-out pictures to those of {verdict.real_copied}."
+            f"The {spaced(self.copies.total)} {what} come so near to pictures of {copied.hits} of {copied.total} "
+            f"groups (patients, videos), most often to those of group {worst.group}, {worst.copies} of them; "
+            f"{spaced(self.real_copies.total)} left-out pictures to those of {verdict.real_copied}."
         )
 
     def membership_words(self, what: str = "samples") -> str:
