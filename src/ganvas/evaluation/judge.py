@@ -100,10 +100,8 @@ def judge(
 
     say("judging: nearest training pictures")
     network = own or features  # that of the data is quicker than those of papers
-    searched = spread(store.train_count, max(len(train_rows), MOST_BY_FEATURES))  # kept, where they are `train_rows`
-    seen = Seen(searched, reference_features(network, store, searched))
     known = fake.features if network is features else None
-    memorisation = check_memorisation(fakes, Reals.of(store), network, known, seen)
+    memorisation = _look_for_copies(fakes, known, store, train_rows, network)
     measured["nearest_copy_share"], floor["nearest_copy_share"] = _copy_shares(memorisation)
     pairs = dict.fromkeys(floor, sides.pair) | {"nearest_copy_share": memorisation.left_out}
     if scaled_floor != floor["frechet_distance"]:
@@ -234,6 +232,16 @@ def _real_sides(train: Side, held_out: Side | None, against_held_out: bool) -> _
         return _Real(train, held_out, train, "held-out pictures against training ones")
     even, odd = train.some(slice(0, None, 2)), train.some(slice(1, None, 2))
     return _Real(train, even, odd, "one half of the training pictures against the other")
+
+
+def _look_for_copies(
+    fakes: Integers, known: Tensor | None, store: Store, train_rows: NDArray[np.int64], network: Backbone
+) -> Memorisation:
+    """known: [N, F], what the network saw in the fakes, if it looked at them already."""
+    are_kept = MOST_BY_FEATURES <= len(train_rows) <= MOST_REFERENCE
+    searched = train_rows if are_kept else spread(store.train_count, MOST_BY_FEATURES)
+    seen = Seen(searched, reference_features(network, store, searched))
+    return check_memorisation(fakes, Reals.of(store), network, known, seen)
 
 
 def _copy_shares(found: Memorisation) -> tuple[Measured, Measured]:

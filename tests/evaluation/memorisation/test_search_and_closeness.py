@@ -7,8 +7,9 @@ import pytest
 import torch
 from copyists import Averages
 
-from ganvas.evaluation.memorisation import search
+from ganvas.evaluation.memorisation import reals, search
 from ganvas.evaluation.memorisation.closeness import closeness, copy_threshold, stricter
+from ganvas.evaluation.memorisation.look import BY_FEATURES, Seen, look_for_copies
 from ganvas.evaluation.memorisation.reals import Reals
 from ganvas.evaluation.memorisation.search import (
     NOBODY,
@@ -94,6 +95,18 @@ def test_the_others_are_those_that_are_not_kin_of_the_nearest():
 def test_equal_pictures_count_once():
     images = noise(6, seed=0)[[0, 1, 0, 2, 1, 3]]
     assert different_rows(images, np.array([0, 1, 2, 3, 4, 5])).tolist() == [0, 1, 3, 5]
+
+
+def test_features_that_are_known_say_what_is_searched_by_features(monkeypatch):
+    monkeypatch.setattr(reals, "MOST_SEARCHED", 10)
+    train, features = noise(100, seed=0), Averages(4)
+    rows = np.arange(1, 100, 3)
+    known = Seen(rows, features.extract(train[rows]))
+    look = look_for_copies(train[[4, 97]], np.arange(2), Reals(train), features, seen=known)
+    assert look[BY_FEATURES].searched == len(rows)
+    assert look[BY_FEATURES].train_rows.tolist() == [4, 97]
+    assert look["pixels"].train_rows.tolist() == [4, 97]
+    assert look["pixels"].searched == len(np.union1d(rows, reals.spread(100, 10)))
 
 
 def test_closeness_is_the_nearest_over_the_others():

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganvas.evaluation.backbones.contract import Backbone
 from ganvas.evaluation.memorisation.alignment import moves
 from ganvas.evaluation.memorisation.descriptors import small_size
 from ganvas.evaluation.memorisation.groups import judge_groups
@@ -14,7 +15,6 @@ from ganvas.evaluation.memorisation.membership import measure_membership
 from ganvas.evaluation.memorisation.rates import Rate
 from ganvas.evaluation.memorisation.reals import Reals
 from ganvas.evaluation.memorisation.result import Memorisation, Pair, ViewResult
-from ganvas.evaluation.memorisation.search import Extractor
 from ganvas.evaluation.rows import spread
 from ganvas.images import Integers
 
@@ -25,7 +25,7 @@ SHOWN = 16
 def check_memorisation(
     samples: Integers,
     reals: Reals,
-    features: Extractor,
+    features: Backbone,
     sample_features: Tensor | None = None,
     seen: Seen | None = None,
 ) -> Memorisation:
@@ -61,8 +61,6 @@ def _result(view: View) -> ViewResult:
         threshold=view.threshold,
         median_closeness=float(view.closeness.median()),
         real_median_closeness=float(view.real_closeness.median()),
-        median_distance=float(view.distance.median()),
-        real_median_distance=float(view.real_distance.median()),
         searched=view.searched,
     )
 

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganvas.evaluation.backbones.contract import Backbone
 from ganvas.evaluation.memorisation.closeness import closeness, copy_threshold, stricter
 from ganvas.evaluation.memorisation.reals import Reals
 from ganvas.evaluation.memorisation.search import (
     NOBODY,
-    Extractor,
     Found,
     Gallery,
     Queries,
@@ -45,12 +45,10 @@ class View:
 
     name: str
     closeness: Tensor  # [N]
-    distance: Tensor  # [N], in the view's own unit
     train_rows: NDArray[np.int64]  # [N]
     mirrored: Tensor  # [N] bool: whether it was the mirrored training picture
     moves: Tensor  # [N], rows of `alignment.moves`
     real_closeness: Tensor  # [R]
-    real_distance: Tensor  # [R]
     real_train_rows: NDArray[np.int64]  # [R]
     copied_closeness: Tensor  # [R], what an exact copy would have in the place of each left-out picture
     searched: int
@@ -107,7 +105,7 @@ def look_for_copies(
     samples: Integers,
     rows: NDArray[np.int64],
     reals: Reals,
-    features: Extractor,
+    features: Backbone,
     sample_features: Tensor | None = None,
     seen: Seen | None = None,
 ) -> Look:
@@ -116,7 +114,7 @@ def look_for_copies(
     sample_features: [len(rows), F] if they are known; seen: only those training pictures are searched by features;
     without, up to 5000, spread over all. `Look.copies()` says which samples to keep from use.
     """
-    gallery = reals.gallery()
+    gallery = reals.gallery(None if seen is None else seen.rows)
     left_out, words = reals.left_out(gallery)
     queries = Queries(samples, rows, torch.full((len(rows),), NOBODY))
     ours, theirs = search_pixels([queries, left_out], gallery)
@@ -135,7 +133,7 @@ def look_for_copies(
     return Look.of(views, words)
 
 
-def _with_features(gallery: Gallery, features: Extractor, seen: Seen | None) -> tuple[Gallery, Tensor]:
+def _with_features(gallery: Gallery, features: Backbone, seen: Seen | None) -> tuple[Gallery, Tensor]:
     """The pictures of a gallery that are searched by features, and those features."""
     some = spread(len(gallery), MOST_BY_FEATURES) if seen is None else np.flatnonzero(np.isin(gallery.rows, seen.rows))
     fewer = replace(gallery, rows=gallery.rows[some], kin=gallery.kin[torch.from_numpy(some)])
@@ -152,12 +150,10 @@ def _view(name: str, ours: Found, theirs: Found, gallery: Gallery) -> View:
     return View(
         name=name,
         closeness=closeness(distance, others, usual),
-        distance=_known(distance),
         train_rows=gallery.rows[ours.places[:, 0].numpy()],
         mirrored=ours.mirrored[:, 0],
         moves=ours.moves[:, 0],
         real_closeness=real_closeness,
-        real_distance=_known(real_distance),
         real_train_rows=gallery.rows[theirs.places[:, 0].numpy()],
         copied_closeness=closeness(theirs.least, real_others, usual),
         searched=len(gallery),
@@ -167,11 +163,6 @@ def _view(name: str, ours: Found, theirs: Found, gallery: Gallery) -> View:
 
 def _most_suspicious(of_views: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(of_views)).amin(0)
-
-
-def _known(distance: Tensor) -> Tensor:
-    """With 1, as far as can be, where there was nothing to compare with."""
-    return distance.where(distance.isfinite(), 1.0)
 
 
 def _mirrored(queries: Queries) -> Integers:

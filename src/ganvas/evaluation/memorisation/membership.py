@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from ganvas.evaluation.backbones.contract import Backbone
 from ganvas.evaluation.memorisation.reals import Reals
-from ganvas.evaluation.memorisation.search import NOBODY, Extractor, Gallery, Queries, different_rows, search_pixels
+from ganvas.evaluation.memorisation.search import NOBODY, Gallery, Queries, different_rows, search_pixels
 from ganvas.evaluation.rows import spread
 from ganvas.images import Integers
 
@@ -72,7 +73,7 @@ def bootstrap_interval(training: Floats, held_out: Floats, draws: int = DRAWS) -
     return float(low), float(high)
 
 
-def measure_membership(samples: Integers, sample_features: Tensor, reals: Reals, features: Extractor) -> Membership:
+def measure_membership(samples: Integers, sample_features: Tensor, reals: Reals, features: Backbone) -> Membership:
     """Nearness of up to 500 training and 500 held-out pictures to up to 10 000 samples: [N, C, H, W], [N, F].
 
     Held-out pictures whose group was trained on are left out: their group would tell, not they themselves.

@@ -40,9 +40,10 @@ class Reals:
             return cls(store.train.images, held_out)
         return cls(store.train.images, held_out, store.groups[: store.train_count], store.groups[store.train_count :])
 
-    def gallery(self) -> Gallery:
-        """Up to 60 000 training pictures, each once."""
-        rows = different_rows(self.train, spread(len(self.train), MOST_SEARCHED))
+    def gallery(self, besides: NDArray[np.int64] | None = None) -> Gallery:
+        """Up to 60 000 training pictures, spread over all, and those `besides`: each once."""
+        rows = spread(len(self.train), MOST_SEARCHED)
+        rows = different_rows(self.train, rows if besides is None else np.union1d(rows, besides))
         kin = np.arange(len(rows)) if self.train_groups is None else self.train_groups[rows]
         return Gallery(self.train, rows, torch.from_numpy(np.asarray(kin, np.int64)))
 

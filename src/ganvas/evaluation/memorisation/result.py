@@ -18,7 +18,7 @@ Finding = Literal["copies", "none", "unknown"]
 
 @dataclass(frozen=True)
 class ViewResult:
-    """One way of looking, in numbers. Medians are over all pictures; distances are in the view's own unit."""
+    """One way of looking, in numbers. Medians are over all pictures."""
 
     view: str
     copies: int
@@ -26,8 +26,6 @@ class ViewResult:
     threshold: float  # the closeness from which down a picture counts as a copy
     median_closeness: float
     real_median_closeness: float
-    median_distance: float
-    real_median_distance: float
     searched: int  # training pictures
 
 

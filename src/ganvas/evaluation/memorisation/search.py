@@ -6,7 +6,6 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,13 +21,6 @@ PIECE = 4096  # pictures of the gallery that are compared at once
 ALIGNED_AT_ONCE = 8  # queries
 READ_AT_ONCE = 64  # pictures, to see which are equal
 NOBODY = -1
-
-
-class Extractor(Protocol):
-    """What `Features` and other backbones have in common."""
-
-    def extract(self, images: Integers, *, rows: NDArray[np.int64] | None = None) -> Tensor:
-        """[N, C, H, W] integers, or those rows of them -> [n, F]."""
 
 
 @dataclass(frozen=True)
