@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ganvas.evaluation.backbones.contract import Backbone
 from ganvas.evaluation.memorisation.alignment import moves
+from ganvas.evaluation.memorisation.closeness import HALF
 from ganvas.evaluation.memorisation.descriptors import small_size
 from ganvas.evaluation.memorisation.groups import judge_groups
 from ganvas.evaluation.memorisation.look import AS_IS, BY_FEATURES, RECOLOURED, Look, Seen, View, look_for_copies
@@ -71,7 +72,9 @@ def _pair(look: Look, place: int, sample: int, size: tuple[int, ...]) -> Pair:
     as_it_is = float(as_is.suspicion()[place]) <= max(1.0, float(recoloured.suspicion()[place]))
     nearest = as_is if as_it_is else recoloured
     train, train_by_features = int(nearest.train_rows[place]), int(by_features.train_rows[place])
-    in_pixels = float(nearest.suspicion()[place]) <= 1 or train == train_by_features
+    # Where both point at one picture, pixels say more of what was done to it than features do.
+    same = train == train_by_features and float(nearest.closeness[place]) <= HALF
+    in_pixels = float(nearest.suspicion()[place]) <= 1 or same
     return Pair(
         sample=sample,
         train=train,
