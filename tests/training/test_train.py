@@ -48,6 +48,7 @@ def test_a_run_leaves_everything_that_the_house_promises(bars_npz, tmp_path):
         "checkpoints",
         "model",
         "verdict.json",
+        "MEMORISATION.md",
         "report.html",
     }
     sheets = {p.name for p in (run.path / "samples").iterdir()}
