@@ -51,7 +51,8 @@ def over(pictures: Tiles, maps: Tensor, largest: float) -> Tiles:
     grey = pictures[..., :3].astype(np.float64).mean(-1, keepdims=True) * DIM
     strength = small.abs().numpy()[..., None]
     colours = _coloured((small + 1) / 2, BOTH_WAYS).astype(np.float64)
-    return np.clip(grey * (1 - strength) + colours, 0, 255).astype(np.uint8)
+    found: Tiles = np.clip(grey * (1 - strength) + colours, 0, 255).astype(np.uint8)
+    return found
 
 
 def rows(*strips: Tiles) -> Tiles:

@@ -1,0 +1,212 @@
+"""The best and the worst samples by what each metric looks at, one sample at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ganvas.evaluation.metrics.distances import checked_pair, pieces, squared_distances
+from ganvas.evaluation.metrics.manifold import ball_counts, squared_radii
+from ganvas.evaluation.nearest import neighbours, pixel_pieces, pixel_vectors
+from ganvas.evaluation.rows import spread
+from ganvas.explaining.subject import Pictures, Subject
+
+SHOWN = 8
+BALLS_K, REALISM_K = 5, 3
+NEIGHBOURS = 50  # as many as the judge's search for copies takes
+MOST_SEARCHED = 60_000
+LARGEST_REALISM = 1_000.0  # of a sample on top of a real picture, which would be infinite
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """One measure of each sample, and the samples at its two ends, the outermost first.
+
+    values: [N] float64, more is better. best, worst: [n], rows of the samples. beside: [N], for each sample the row of
+    the store that belongs beside it, or None.
+    """
+
+    measure: str
+    metrics: tuple[str, ...]  # those of the verdict that sum this up
+    title: str
+    meaning: str
+    values: Tensor
+    best: tuple[int, ...]
+    worst: tuple[int, ...]
+    best_words: str
+    worst_words: str
+    beside: NDArray[np.int64] | None = None
+
+    def to_json(self, samples: Pictures) -> dict[str, Any]:
+        def end(rows: tuple[int, ...]) -> list[dict[str, Any]]:
+            return [{"seed": int(samples.numbers[i]), "value": float(self.values[i])} for i in rows]
+
+        return {
+            "measure": self.measure,
+            "metrics": list(self.metrics),
+            "mean": float(self.values.mean()),
+            "best": end(self.best),
+            "worst": end(self.worst),
+        }
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """All rankings of the samples."""
+
+    samples: Pictures
+    rankings: tuple[Ranking, ...]
+    outside: float  # share of the samples in no ball of a real picture
+    told_apart: float  # share of pairs in which D gives the real picture more than the sample
+
+    @property
+    def words(self) -> list[str]:
+        return [
+            f"{100 * self.outside:.0f} % of the samples lie near no real picture.",
+            f"Of a real picture and a sample the discriminator picks the real one {100 * self.told_apart:.0f} times of "
+            "100 (50: it cannot tell them apart).",
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "share_in_no_real_ball": self.outside,
+            "share_told_apart_by_d": self.told_apart,
+            "rankings": [ranking.to_json(self.samples) for ranking in self.rankings],
+        }
+
+
+def find_extremes(subject: Subject, reals: Pictures, samples: Pictures) -> Extremes:
+    """Rank the samples by every measure that there is for these data."""
+    balls, _ = ball_counts(reals.features, samples.features, BALLS_K)
+    rankings = [
+        _ranked(
+            "realism",
+            ("precision", "density"),
+            "By distance to the real pictures",
+            "How far inside the region of real pictures a sample lies in the judge's features: 1 is its rim, less is "
+            "outside (realism score, Kynkäänniemi et al., 2019).",
+            realism(reals.features, samples.features),
+            "deepest among real pictures",
+            "furthest from any real picture",
+        ),
+        _ranked(
+            "witness",
+            ("frechet_distance", "kernel_distance"),
+            "By how crowded its neighbourhood is",
+            "How much more alike a sample is to the real pictures than to the other samples (witness of the kernel "
+            "distance, Gretton et al., 2012). Where it is low, such pictures are drawn more often than they occur.",
+            witness(reals.features, samples.features),
+            "of a kind drawn too seldom",
+            "of a kind drawn too often",
+        ),
+        _ranked(
+            "logit",
+            (),
+            "By the discriminator",
+            "The logit that D gives it; higher is more real. It is this run's own D: no other run's compares.",
+            samples.logits,
+            "what D takes for real",
+            "what D takes for generated",
+        ),
+    ]
+    if samples.probabilities is not None:
+        rankings.append(_by_classifier(samples, subject))
+    rankings.append(_by_training_pictures(subject, samples))
+    told_apart = _share_above(reals.logits, samples.logits)
+    return Extremes(samples, tuple(rankings), float((balls == 0).double().mean()), told_apart)
+
+
+def realism(real: Tensor, fake: Tensor, k: int = REALISM_K) -> Tensor:
+    """The largest ratio of a real ball's radius to the distance from its centre: [N, F], [M, F] -> [M] float64.
+
+    1 or more: inside a ball. The half of the balls with the largest radii is left out, since one outlier's ball holds
+    almost anything (Kynkäänniemi et al., 2019, equation 3). At most 1000.
+    """
+    real, fake = checked_pair(real, fake, at_least=k + 1)
+    radii = squared_radii(real, k)
+    kept = radii <= radii.median()
+    centres, radii = real[kept], radii[kept]
+    found = []
+    for _, piece in pieces(fake):
+        ratios = radii / squared_distances(piece, centres).clamp_min(1e-30)
+        found.append(ratios.amax(1).sqrt().clamp_max(LARGEST_REALISM))
+    return torch.cat(found)
+
+
+def witness(real: Tensor, fake: Tensor) -> Tensor:
+    """Mean kernel of each sample with real pictures less that with the other samples: [N, F], [M, F] -> [M] float64.
+
+    With the kernel of the kernel distance, of features whose real ones have a mean square of 1. Raises ValueError below
+    two samples.
+    """
+    real, fake = checked_pair(real, fake, at_least=2)
+    scale = real.square().mean().sqrt().clamp_min(1e-12)
+    real, fake = real / scale, fake / scale
+    own = _kernel(fake, fake)
+    others = (own.sum(1) - own.diagonal()) / (len(fake) - 1)
+    return _kernel(fake, real).mean(1) - others
+
+
+def _kernel(a: Tensor, b: Tensor) -> Tensor:
+    return (a @ b.T / a.shape[1] + 1).pow(3)
+
+
+def _by_classifier(samples: Pictures, subject: Subject) -> Ranking:
+    assert samples.probabilities is not None, "the caller looked"
+    title, best, worst = "By the classifier", "surest", "least sure"
+    if samples.labels is None:
+        values, meaning = samples.probabilities.amax(1), "How sure a classifier of the real classes is what it sees."
+        metrics: tuple[str, ...] = ("sure_share",)
+    else:
+        wanted = torch.from_numpy(samples.labels)[:, None]
+        values = samples.probabilities.gather(1, wanted)[:, 0]
+        meaning = "The probability that a classifier of the real classes gives to the class that was asked for."
+        metrics, worst = ("sure_share", "class_agreement"), "taken for another class, or for none"
+    return _ranked("certainty", metrics, title, meaning, values.double(), best, worst)
+
+
+def _by_training_pictures(subject: Subject, samples: Pictures) -> Ranking:
+    train = subject.store.train.images
+    searched = spread(len(train), MOST_SEARCHED)
+    queries = pixel_vectors(samples.images)
+    found = neighbours(queries, pixel_pieces(train, searched), NEIGHBOURS)
+    return _ranked(
+        "closeness",
+        ("nearest_copy_share",),
+        "By the nearest training picture",
+        "The distance to the nearest training picture, below each sample here, over that to its 50 nearest, in pixels. "
+        "0 is a copy, 1 means that no training picture is nearer than others. Whether a sample is nearer than chance "
+        "explains is said by the verdict's nearest_copy_share.",
+        found.closeness().double(),
+        "least like one training picture",
+        "most like one training picture",
+        searched[found.rows[:, 0].numpy()],
+    )
+
+
+def _ranked(
+    measure: str,
+    metrics: tuple[str, ...],
+    title: str,
+    meaning: str,
+    values: Tensor,
+    best_words: str,
+    worst_words: str,
+    beside: NDArray[np.int64] | None = None,
+) -> Ranking:
+    n = min(SHOWN, len(values) // 2)
+    best = tuple(values.argsort(descending=True, stable=True)[:n].tolist())
+    worst = tuple(values.argsort(stable=True)[:n].tolist())
+    return Ranking(measure, metrics, title, meaning, values, best, worst, best_words, worst_words, beside)
+
+
+def _share_above(high: Tensor, low: Tensor) -> float:
+    """Share of pairs in which the first is larger, equal ones half: [N], [M] -> [0, 1] (area under the ROC curve)."""
+    more = (high[:, None] > low).double().mean()
+    equal = (high[:, None] == low).double().mean()
+    return float(more + equal / 2)

@@ -1,0 +1,107 @@
+"""What is missing, and which samples are at the ends of a measure, in features made up for the purpose."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from ganvas.evaluation.metrics.manifold import density_and_coverage
+from ganvas.explaining.clusters import assign, k_means
+from ganvas.explaining.extremes import realism, witness
+from ganvas.explaining.missing import compare_shares, find_missing, loneliness, uncovered_by_chance
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def four_kinds(n, seed, of=(0, 1, 2, 3)):
+    """Points around the corners of a square, 20 apart: [n, 2] and which corner."""
+    corners = torch.tensor([[0.0, 0.0], [20.0, 0.0], [0.0, 20.0], [20.0, 20.0]])
+    which = torch.tensor(of)[torch.arange(n) % len(of)]
+    return corners[which] + normal(n, 2, seed=seed), which
+
+
+def test_a_class_left_out_is_named_missing_and_its_pictures_are_those_nobody_comes_near():
+    real, real_labels = four_kinds(200, seed=1)
+    fake, fake_labels = four_kinds(210, seed=2, of=(0, 1, 3))
+    found = find_missing(real, fake, real_labels, fake_labels, ("zero", "one", "two", "three"))
+    assert [group.name for group in found.named("missing")] == ["two"]
+    (two,) = found.named("missing")
+    assert (two.reals, two.samples, two.uncovered) == (50, 0, 50)
+    assert set(real_labels[list(found.lonely)].tolist()) == {2}
+    assert found.listed[0] is two
+    assert any(words == "Missing: two (0.0 % instead of 25.0 %)." for words in found.words)
+    assert len(found.named("as often")) == 3, "a third instead of a quarter may be chance in 200"
+
+
+def test_without_labels_a_kind_left_out_is_found_by_clustering():
+    real, corner = four_kinds(160, seed=1)
+    fake, _ = four_kinds(160, seed=2, of=(0, 1, 3))
+    found = find_missing(real, fake)
+    assert len(found.groups) == 4
+    (missing,) = found.named("missing")
+    assert set(corner[list(missing.typical_reals)].tolist()) == {2}
+    assert missing.uncovered == missing.reals == 40
+
+
+def test_samples_like_the_real_pictures_miss_nothing():
+    (real, labels), (fake, drawn) = four_kinds(200, seed=1), four_kinds(200, seed=2)
+    found = find_missing(real, fake, labels, drawn, ("a", "b", "c", "d"))
+    assert {group.finding for group in found.groups} == {"as often"}
+    assert found.uncovered / found.reals < 0.12
+    assert found.words[1] == "None of the 4 classes is missing."
+
+
+def test_with_too_few_samples_a_class_is_not_called_missing():
+    assert compare_shares(reals=10, of_reals=1000, samples=0, of_samples=100) == "too few to tell"
+    assert compare_shares(reals=100, of_reals=1000, samples=0, of_samples=100) == "missing"
+    assert compare_shares(reals=100, of_reals=1000, samples=40, of_samples=1000) == "too seldom"
+    assert compare_shares(reals=100, of_reals=1000, samples=200, of_samples=1000) == "too often"
+    assert compare_shares(reals=100, of_reals=1000, samples=95, of_samples=1000) == "as often"
+
+
+def test_uncovered_are_those_of_coverage_and_by_chance_as_many_as_expected():
+    real, fake = normal(600, 4), normal(400, 4, seed=1)
+    uncovered = float((loneliness(real, fake) > 1).double().mean())
+    assert uncovered == pytest.approx(1 - density_and_coverage(real, fake)[1])
+    assert uncovered == pytest.approx(uncovered_by_chance(600, 400), abs=0.04)
+    assert uncovered_by_chance(100_001, 100_000) == pytest.approx(2**-5, rel=1e-3)
+    assert uncovered_by_chance(100, 0) == 1
+
+
+def test_a_picture_that_is_there_often_has_a_ball_of_no_size():
+    real = torch.cat([torch.zeros(7, 2), normal(20, 2) + 50])
+    assert loneliness(real, torch.cat([torch.zeros(1, 2), normal(20, 2)]))[:7].tolist() == [0] * 7
+    assert loneliness(real, normal(20, 2, seed=3))[:7].tolist() == [1e6] * 7
+
+
+def test_k_means_finds_groups_that_are_apart_the_largest_first_and_the_same_each_time():
+    points, corner = four_kinds(90, seed=1, of=(0, 0, 0, 3, 3, 2))
+    centres = k_means(points, 3)
+    assert torch.equal(centres, k_means(points, 3))
+    torch.testing.assert_close(
+        centres, torch.tensor([[0.0, 0.0], [20.0, 20.0], [0.0, 20.0]], dtype=torch.float64), atol=0.6, rtol=0
+    )
+    assert torch.equal(assign(points, centres), torch.tensor([0, -1, 2, 1])[corner])
+    assert len(k_means(torch.zeros(5, 2), 3)) == 3, "equal pictures are no groups, and no error"
+
+
+def test_realism_is_the_radius_over_the_distance_and_an_outlier_s_ball_counts_for_nothing():
+    line = torch.tensor([[0.0], [1.0], [2.0], [3.0], [4.0], [1000.0]])
+    found = realism(line, torch.tensor([[2.0], [2.5], [8.0], [500.0]]), k=1)
+    assert found[0] == 1000, "on top of a real picture it would be infinite"
+    assert found[1:3].tolist() == pytest.approx([2.0, 0.25])
+    assert found[3] < 0.01, "though within the outlier's ball"
+
+
+def test_samples_of_a_kind_that_is_drawn_too_often_have_the_lowest_witness():
+    real, _ = four_kinds(200, seed=1)
+    fake, kind = four_kinds(200, seed=2, of=(0, 1, 2, 3, 3, 3, 3, 3))
+    found = witness(real, fake)
+    assert set(kind[found.argsort()[:50]].tolist()) == {3}
+    balanced, _ = four_kinds(200, seed=3)
+    assert abs(float(witness(real, balanced).mean())) < abs(float(found.mean()))
+    assert all(map(math.isfinite, found.tolist()))
