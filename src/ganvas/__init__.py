@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ganvas.data.prepare import prepare
     from ganvas.data.sources import open_source
     from ganvas.evaluating import evaluate
+    from ganvas.explaining.explanation import explain
     from ganvas.model import Model, load
     from ganvas.report import write_report
     from ganvas.sweeps.sweep import sweep
@@ -30,6 +31,7 @@ __all__ = [
     "__version__",
     "check",
     "evaluate",
+    "explain",
     "load",
     "open_source",
     "prepare",
@@ -45,6 +47,7 @@ _WHERE = {
     "Run": "ganvas.training.loop",
     "train": "ganvas.training.loop",
     "evaluate": "ganvas.evaluating",
+    "explain": "ganvas.explaining.explanation",
     "open_source": "ganvas.data.sources",
     "prepare": "ganvas.data.prepare",
     "sweep": "ganvas.sweeps.sweep",

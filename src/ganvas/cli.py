@@ -282,6 +282,43 @@ def compare(
     return 0
 
 
+@app.command(name="explain")
+def explain_run(
+    run: Path,
+    /,
+    *,
+    samples: int = 1_000,
+    device: str = "auto",
+    threads: int | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Show what a run's pictures show: where D looks, the best and worst samples, what is missing, spectra, drift.
+
+    Writes explain.html and the folder explain/ into the run, and its report again with the gist.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    samples
+        How many pictures to draw, of the seeds from 0 on.
+    device
+        auto, cpu, cuda or mps.
+    threads
+        CPU threads [default: PyTorch's own choice].
+    as_json
+        Print explain.json and nothing else.
+    """
+    from ganvas.explaining.explanation import explain as explain_library
+
+    found = explain_library(run, samples=samples, device=device, threads=threads, quiet=as_json)
+    if as_json:
+        print_json(found.document)
+    else:
+        print(f"{found.words}\n\npage: {found.page}")
+    return 0
+
+
 @app.command
 def report(run: Path, /) -> int:
     """Write report.html of a run again: one page that opens offline.

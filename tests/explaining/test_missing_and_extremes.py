@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 
 from ganvas.evaluation.metrics.manifold import density_and_coverage
 from ganvas.explaining.clusters import assign, k_means
-from ganvas.explaining.extremes import realism, witness
+from ganvas.explaining.extremes import realism, room
 from ganvas.explaining.missing import compare_shares, find_missing, loneliness, uncovered_by_chance
 
 
@@ -34,7 +32,7 @@ def test_a_class_left_out_is_named_missing_and_its_pictures_are_those_nobody_com
     assert set(real_labels[list(found.lonely)].tolist()) == {2}
     assert found.listed[0] is two
     assert any(words == "Missing: two (0.0 % instead of 25.0 %)." for words in found.words)
-    assert len(found.named("as often")) == 3, "a third instead of a quarter may be chance in 200"
+    assert len(found.named("within chance")) == 3, "a third instead of a quarter may be chance in 200"
 
 
 def test_without_labels_a_kind_left_out_is_found_by_clustering():
@@ -50,7 +48,7 @@ def test_without_labels_a_kind_left_out_is_found_by_clustering():
 def test_samples_like_the_real_pictures_miss_nothing():
     (real, labels), (fake, drawn) = four_kinds(200, seed=1), four_kinds(200, seed=2)
     found = find_missing(real, fake, labels, drawn, ("a", "b", "c", "d"))
-    assert {group.finding for group in found.groups} == {"as often"}
+    assert {group.finding for group in found.groups} == {"within chance"}
     assert found.uncovered / found.reals < 0.12
     assert found.words[1] == "None of the 4 classes is missing."
 
@@ -60,7 +58,7 @@ def test_with_too_few_samples_a_class_is_not_called_missing():
     assert compare_shares(reals=100, of_reals=1000, samples=0, of_samples=100) == "missing"
     assert compare_shares(reals=100, of_reals=1000, samples=40, of_samples=1000) == "too seldom"
     assert compare_shares(reals=100, of_reals=1000, samples=200, of_samples=1000) == "too often"
-    assert compare_shares(reals=100, of_reals=1000, samples=95, of_samples=1000) == "as often"
+    assert compare_shares(reals=100, of_reals=1000, samples=95, of_samples=1000) == "within chance"
 
 
 def test_uncovered_are_those_of_coverage_and_by_chance_as_many_as_expected():
@@ -97,11 +95,12 @@ def test_realism_is_the_radius_over_the_distance_and_an_outlier_s_ball_counts_fo
     assert found[3] < 0.01, "though within the outlier's ball"
 
 
-def test_samples_of_a_kind_that_is_drawn_too_often_have_the_lowest_witness():
+def test_samples_of_a_kind_that_is_drawn_too_often_have_the_least_room():
     real, _ = four_kinds(200, seed=1)
     fake, kind = four_kinds(200, seed=2, of=(0, 1, 2, 3, 3, 3, 3, 3))
-    found = witness(real, fake)
+    found = room(real, fake)
     assert set(kind[found.argsort()[:50]].tolist()) == {3}
-    balanced, _ = four_kinds(200, seed=3)
-    assert abs(float(witness(real, balanced).mean())) < abs(float(found.mean()))
-    assert all(map(math.isfinite, found.tolist()))
+    assert float(found[kind == 3].median()) < 0.8 < 1.1 < float(found[kind < 3].median())
+    alike, _ = four_kinds(200, seed=3)
+    assert float(room(real, alike).median()) == pytest.approx(1, abs=0.1)
+    assert room(torch.zeros(11, 1), torch.ones(11, 1)).tolist() == [0] * 11, "equal samples have none"

@@ -117,3 +117,10 @@ def test_without_sheets_nothing_is_claimed(tmp_path):
 def test_sixteen_bits_differ_by_shares_of_their_own_range():
     black, white = np.zeros((1, 2, 2, 1), np.uint16), np.full((1, 2, 2, 1), 65535, np.uint16)
     assert difference(black, white) == 1
+
+
+def test_whether_seeds_settle_is_judged_by_more_than_the_last_sheet_of_a_moment_before():
+    moments = [Moment(i, pictures(level)) for i, level in ((0, 0), (800, 100), (990, 199), (1000, 200))]
+    found = drift_of(moments)
+    assert found.late == (1, pytest.approx(100 / 255))
+    assert "have not settled" in found.words[1]

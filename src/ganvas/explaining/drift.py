@@ -21,6 +21,7 @@ from ganvas.training.sheets import COLUMNS
 MOST_MOMENTS = 24
 SHOWN_MOMENTS, SHOWN_SEEDS = 8, 8
 GAP = 2  # pixels between the pictures of a sheet, as `images.grid` leaves
+LATE = 0.9  # of the images: what has changed since then, or a little longer, is how much still moves
 SETTLED = 0.5  # of the largest change: below, the pictures are said to be settling
 
 _SHEET = re.compile(r"fakes(?:_init|\d+(?:\.\d+)?)")
@@ -38,12 +39,14 @@ class Moment:
 class Drift:
     """Moments in order of images. changes: one less, mean difference to the moment before, 1 from black to white.
 
-    between_seeds: of each moment, mean difference between the pictures of neighbouring seeds.
+    between_seeds: of each moment, mean difference between the pictures of neighbouring seeds. late: the number of a
+    moment in the last tenth of the run or just before it, and the mean difference of the last one to it.
     """
 
     moments: tuple[Moment, ...]
     changes: tuple[float, ...]
     between_seeds: tuple[float, ...]
+    late: tuple[int, float]
     notes: tuple[str, ...]
 
     @property
@@ -69,15 +72,15 @@ class Drift:
     def words(self) -> list[str]:
         if len(self.moments) < 2:
             return ["There are fewer than two sheets of the same seeds, so nothing can be said of their drift."]
-        last, before = self.moments[-1].images, self.moments[-2].images
+        (since, moved), last = self.late, self.moments[-1].images
         said = [
-            f"From {_count(before)} to {_count(last)} images the pictures of the same seeds changed by "
-            f"{100 * self.changes[-1]:.1f} % of the range from black to white; pictures of different seeds lie "
+            f"From {_count(self.moments[since].images)} to {_count(last)} images the pictures of the same seeds changed by "
+            f"{100 * moved:.1f} % of the range from black to white; pictures of different seeds lie "
             f"{100 * self.between_seeds[-1]:.1f} % apart."
         ]
         most = max(range(len(self.changes)), key=lambda i: self.changes[i])
         span = f"{_count(self.moments[most].images)} and {_count(self.moments[most + 1].images)} images"
-        if self.changes[-1] < SETTLED * self.changes[most]:
+        if moved < SETTLED * self.changes[most]:
             said.append(f"They changed most between {span} and are settling.")
         else:
             said.append(f"They changed most between {span} and have not settled: what a seed shows still moves.")
@@ -124,7 +127,12 @@ def drift_of(moments: Sequence[Moment], notes: tuple[str, ...] = ()) -> Drift:
     """The changes between moments of pictures of the same shape."""
     changes = [difference(a.pictures, b.pictures) for a, b in pairwise(moments)]
     apart = [difference(moment.pictures, np.roll(moment.pictures, 1, axis=0)) for moment in moments]
-    return Drift(tuple(moments), tuple(changes), tuple(apart), notes)
+    late = (0, 0.0)
+    if len(moments) > 1:
+        early = [i for i, moment in enumerate(moments[:-1]) if moment.images <= LATE * moments[-1].images]
+        since = early[-1] if early else 0
+        late = since, difference(moments[since].pictures, moments[-1].pictures)
+    return Drift(tuple(moments), tuple(changes), tuple(apart), late, notes)
 
 
 def difference(a: Integers, b: Integers) -> float:

@@ -17,10 +17,10 @@ from ganvas.evaluation.rows import spread
 from ganvas.explaining.subject import Pictures, Subject
 
 SHOWN = 8
-BALLS_K, REALISM_K = 5, 3
+BALLS_K, REALISM_K, ROOM_K = 5, 3, 10
 NEIGHBOURS = 50  # as many as the judge's search for copies takes
 MOST_SEARCHED = 60_000
-LARGEST_REALISM = 1_000.0  # of a sample on top of a real picture, which would be infinite
+LARGEST_RATIO = 1_000.0  # of a sample on top of a real picture, where it would be infinite
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,12 @@ def find_extremes(subject: Subject, reals: Pictures, samples: Pictures) -> Extre
             "furthest from any real picture",
         ),
         _ranked(
-            "witness",
-            ("frechet_distance", "kernel_distance"),
+            "room",
+            ("coverage",),
             "By how crowded its neighbourhood is",
-            "How much more alike a sample is to the real pictures than to the other samples (witness of the kernel "
-            "distance, Gretton et al., 2012). Where it is low, such pictures are drawn more often than they occur.",
-            witness(reals.features, samples.features),
+            "The distance to its tenth-nearest other sample over that to its tenth-nearest real picture. About 1: such "
+            "pictures are drawn as often as they occur; well below 1: more often, as where samples repeat themselves.",
+            room(reals.features, samples.features),
             "of a kind drawn too seldom",
             "of a kind drawn too often",
         ),
@@ -134,26 +134,20 @@ def realism(real: Tensor, fake: Tensor, k: int = REALISM_K) -> Tensor:
     found = []
     for _, piece in pieces(fake):
         ratios = radii / squared_distances(piece, centres).clamp_min(1e-30)
-        found.append(ratios.amax(1).sqrt().clamp_max(LARGEST_REALISM))
+        found.append(ratios.amax(1).sqrt().clamp_max(LARGEST_RATIO))
     return torch.cat(found)
 
 
-def witness(real: Tensor, fake: Tensor) -> Tensor:
-    """Mean kernel of each sample with real pictures less that with the other samples: [N, F], [M, F] -> [M] float64.
+def room(real: Tensor, fake: Tensor, k: int = ROOM_K) -> Tensor:
+    """Distance to the k-th nearest other sample over that to the k-th nearest real picture: [N, F], [M, F] -> [M].
 
-    With the kernel of the kernel distance, of features whose real ones have a mean square of 1. Raises ValueError below
-    two samples.
+    The ratio of two densities, to the power of one over the dimension (Loftsgaarden and Quesenberry, 1965), fair with
+    as many samples as real pictures. At most 1000. Raises ValueError if a side has no more than k samples.
     """
-    real, fake = checked_pair(real, fake, at_least=2)
-    scale = real.square().mean().sqrt().clamp_min(1e-12)
-    real, fake = real / scale, fake / scale
-    own = _kernel(fake, fake)
-    others = (own.sum(1) - own.diagonal()) / (len(fake) - 1)
-    return _kernel(fake, real).mean(1) - others
-
-
-def _kernel(a: Tensor, b: Tensor) -> Tensor:
-    return (a @ b.T / a.shape[1] + 1).pow(3)
+    real, fake = checked_pair(real, fake, at_least=k + 1)
+    to_real = [squared_distances(piece, real).kthvalue(k, dim=1).values for _, piece in pieces(fake)]
+    ratio = squared_radii(fake, k) / torch.cat(to_real).clamp_min(1e-30)
+    return ratio.sqrt().clamp_max(LARGEST_RATIO)
 
 
 def _by_classifier(samples: Pictures, subject: Subject) -> Ranking:

@@ -21,7 +21,7 @@ PER_CLUSTER = 10  # the square of how many pictures a group should have: sqrt(N 
 SHOWN = 8
 LISTED = 12
 
-Finding = Literal["missing", "too seldom", "too often", "as often", "too few to tell"]
+Finding = Literal["missing", "too seldom", "too often", "within chance", "too few to tell"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Missing:
     @property
     def listed(self) -> list[Group]:
         """The groups worth showing: those that differ most first, at most twelve."""
-        order: list[Finding] = ["missing", "too seldom", "too often", "as often", "too few to tell"]
+        order: list[Finding] = ["missing", "too seldom", "too often", "within chance", "too few to tell"]
         return sorted(self.groups, key=lambda g: (order.index(g.finding), -g.uncovered / max(g.reals, 1)))[:LISTED]
 
     @property
@@ -183,7 +183,7 @@ def compare_shares(reals: int, of_reals: int, samples: int, of_samples: int) -> 
     real, drawn = wilson_interval(reals, of_reals), wilson_interval(samples, of_samples)
     if drawn.high < real.low:
         return "too seldom"
-    return "too often" if drawn.low > real.high else "as often"
+    return "too often" if drawn.low > real.high else "within chance"
 
 
 def _group(
