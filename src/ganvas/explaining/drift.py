@@ -39,8 +39,8 @@ class Moment:
 class Drift:
     """Moments in order of images. changes: one less, mean difference to the moment before, 1 from black to white.
 
-    between_seeds: of each moment, mean difference between the pictures of neighbouring seeds. late: the number of a
-    moment in the last tenth of the run or just before it, and the mean difference of the last one to it.
+    between_seeds: of each moment, mean difference between the pictures of neighbouring seeds. late: the number of the
+    last moment that lies a tenth of the run before the end, and the mean difference of the end to it.
     """
 
     moments: tuple[Moment, ...]
@@ -74,8 +74,8 @@ class Drift:
             return ["There are fewer than two sheets of the same seeds, so nothing can be said of their drift."]
         (since, moved), last = self.late, self.moments[-1].images
         said = [
-            f"From {_count(self.moments[since].images)} to {_count(last)} images the pictures of the same seeds changed by "
-            f"{100 * moved:.1f} % of the range from black to white; pictures of different seeds lie "
+            f"From {_count(self.moments[since].images)} to {_count(last)} images the pictures of the same seeds "
+            f"changed by {100 * moved:.1f} % of the range from black to white; pictures of different seeds lie "
             f"{100 * self.between_seeds[-1]:.1f} % apart."
         ]
         most = max(range(len(self.changes)), key=lambda i: self.changes[i])

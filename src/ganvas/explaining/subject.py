@@ -29,6 +29,7 @@ from ganvas.training.run_folder import RunFolder, is_run
 from ganvas.training.state import TrainState
 
 BATCH = 64
+FEWEST = 12  # training pictures, so that each has its tenth-nearest other
 
 Show = Callable[[str, int, int], None]  # what is done, how much of it, and how much there is
 
@@ -142,6 +143,8 @@ def open_subject(path: Path, device: str = "auto") -> Subject:
     store = data_of_model(path, model, None)
     if model.config.classes and store.class_names != model.config.class_names:
         raise GanvasError(f"{path} was trained on other classes than its data have now: restore them, or train again")
+    if store.train_count < FEWEST:
+        raise GanvasError(f"{store.train_count} training pictures are too few to compare with: {FEWEST} are needed")
     if store.fingerprint != folder.read_facts().get("fingerprint", store.fingerprint):
         notes.append("the data have changed since the run: what is said of real pictures is of the new ones")
     _, settings = read_settings(folder.settings)
