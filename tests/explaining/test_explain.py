@@ -151,7 +151,7 @@ def test_a_discriminator_that_is_half_grown_is_compared_with_one_as_half_grown(t
     save_checkpoint(folder, Checkpoint(early, checkpoint.counters), best=True)
     subject = open_subject(run, "cpu")
     assert int(subject.D.stage) == int(subject.untrained.stage) == 0
-    pictures = subject.to_d(np.asarray(subject.store.images[:2]))
+    pictures = subject.to_d(np.array(subject.store.images[:2]))
     assert torch.equal(subject.D.as_far_as_grown(pictures), pictures), "shown with no more detail than it looks at"
 
 
