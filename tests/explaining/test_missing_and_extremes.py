@@ -7,7 +7,7 @@ import torch
 
 from ganvas.evaluation.metrics.manifold import density_and_coverage
 from ganvas.explaining.clusters import assign, k_means
-from ganvas.explaining.extremes import realism, room
+from ganvas.explaining.extremes import realism, room, share_above, shares_outside
 from ganvas.explaining.missing import compare_shares, find_missing, loneliness, uncovered_by_chance
 
 
@@ -50,7 +50,16 @@ def test_samples_like_the_real_pictures_miss_nothing():
     found = find_missing(real, fake, labels, drawn, ("a", "b", "c", "d"))
     assert {group.finding for group in found.groups} == {"within chance"}
     assert found.uncovered / found.reals < 0.12
-    assert found.words[1] == "None of the 4 classes is missing."
+    assert found.words[1:] == ["None of the 4 classes is missing."]
+
+
+def test_the_class_of_which_a_part_is_left_out_is_named_least_covered():
+    (real, labels), (fake, drawn) = four_kinds(200, seed=1), four_kinds(200, seed=2)
+    real[labels == 1] += torch.tensor([0.0, -9.0]) * (torch.arange(50) % 3 == 0)[:, None]
+    found = find_missing(real, fake, labels, drawn, ("a", "b", "c", "d"))
+    assert found.least_covered is not None
+    assert found.words[-1] == f"Least covered is b: nothing comes near {found.least_covered.uncovered} of 50."
+    assert found.least_covered.uncovered >= 17
 
 
 def test_with_too_few_samples_a_class_is_not_called_missing():
@@ -104,3 +113,19 @@ def test_samples_of_a_kind_that_is_drawn_too_often_have_the_least_room():
     alike, _ = four_kinds(200, seed=3)
     assert float(room(real, alike).median()) == pytest.approx(1, abs=0.1)
     assert room(torch.zeros(11, 1), torch.ones(11, 1)).tolist() == [0] * 11, "equal samples have none"
+
+
+def test_samples_outside_stand_beside_what_real_pictures_get_left_out_in_turn():
+    real, fake = normal(400, 3), normal(400, 3, seed=1)
+    outside, usual = shares_outside(real, fake)
+    assert usual == pytest.approx(outside, abs=0.02)
+    few = real[:60]
+    left_out = [shares_outside(torch.cat([few[:i], few[i + 1 :]]), few[i : i + 1].repeat(6, 1))[0] for i in range(60)]
+    assert shares_outside(few, fake)[1] == pytest.approx(sum(left_out) / 60)
+    assert shares_outside(real, fake + 50)[0] == 1
+
+
+def test_the_share_of_pairs_told_apart_counts_equal_logits_half():
+    assert share_above(torch.tensor([3.0, 4.0]), torch.tensor([1.0, 2.0])) == 1
+    assert share_above(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0])) == 0.5
+    assert share_above(torch.tensor([0.0]), torch.tensor([0.0, 1.0, -1.0, -1.0])) == pytest.approx(2.5 / 4)

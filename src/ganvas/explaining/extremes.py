@@ -62,12 +62,14 @@ class Extremes:
     samples: Pictures
     rankings: tuple[Ranking, ...]
     outside: float  # share of the samples in no ball of a real picture
+    real_outside: float  # the same of real pictures, each left out in turn
     told_apart: float  # share of pairs in which D gives the real picture more than the sample
 
     @property
     def words(self) -> list[str]:
         return [
-            f"{100 * self.outside:.0f} % of the samples lie near no real picture.",
+            f"{100 * self.outside:.0f} % of the samples lie near no real picture; of real pictures, each compared with "
+            f"the others, {100 * self.real_outside:.0f} % do.",
             f"Of a real picture and a sample the discriminator picks the real one {100 * self.told_apart:.0f} times of "
             "100 (50: it cannot tell them apart).",
         ]
@@ -75,6 +77,7 @@ class Extremes:
     def to_json(self) -> dict[str, Any]:
         return {
             "share_in_no_real_ball": self.outside,
+            "share_of_reals_in_no_other_ball": self.real_outside,
             "share_told_apart_by_d": self.told_apart,
             "rankings": [ranking.to_json(self.samples) for ranking in self.rankings],
         }
@@ -82,7 +85,6 @@ class Extremes:
 
 def find_extremes(subject: Subject, reals: Pictures, samples: Pictures) -> Extremes:
     """Rank the samples by every measure that there is for these data."""
-    balls, _ = ball_counts(reals.features, samples.features, BALLS_K)
     rankings = [
         _ranked(
             "realism",
@@ -117,8 +119,18 @@ def find_extremes(subject: Subject, reals: Pictures, samples: Pictures) -> Extre
     if samples.probabilities is not None:
         rankings.append(_by_classifier(samples, subject))
     rankings.append(_by_training_pictures(subject, samples))
-    told_apart = _share_above(reals.logits, samples.logits)
-    return Extremes(samples, tuple(rankings), float((balls == 0).double().mean()), told_apart)
+    told_apart = share_above(reals.logits, samples.logits)
+    return Extremes(samples, tuple(rankings), *shares_outside(reals.features, samples.features), told_apart)
+
+
+def shares_outside(real: Tensor, fake: Tensor, k: int = BALLS_K) -> tuple[float, float]:
+    """(share of samples in no real ball, share of real pictures in no other one's ball): [N, F], [M, F]; k as density.
+
+    The second is what the first would be if samples were real pictures: a ball that reaches to the k-th nearest other
+    still holds a picture that it held when that picture is left out.
+    """
+    own, _ = ball_counts(real, real, k)  # with its own ball around each
+    return float((ball_counts(real, fake, k)[0] == 0).double().mean()), float((own <= 1).double().mean())
 
 
 def realism(real: Tensor, fake: Tensor, k: int = REALISM_K) -> Tensor:
@@ -199,8 +211,8 @@ def _ranked(
     return Ranking(measure, metrics, title, meaning, values, best, worst, best_words, worst_words, beside)
 
 
-def _share_above(high: Tensor, low: Tensor) -> float:
+def share_above(high: Tensor, low: Tensor) -> float:
     """Share of pairs in which the first is larger, equal ones half: [N], [M] -> [0, 1] (area under the ROC curve)."""
-    more = (high[:, None] > low).double().mean()
-    equal = (high[:, None] == low).double().mean()
-    return float(more + equal / 2)
+    ordered = low.sort().values
+    below = torch.searchsorted(ordered, high) + torch.searchsorted(ordered, high, right=True)
+    return float(below.double().mean()) / 2 / len(low)

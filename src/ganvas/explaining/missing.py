@@ -72,10 +72,16 @@ class Missing:
         return [group for group in self.groups if group.finding == finding]
 
     @property
+    def least_covered(self) -> Group | None:
+        """The group of which the largest share is uncovered, if that is more than chance explains."""
+        worst = max(self.groups, key=lambda group: group.uncovered / group.reals)
+        return worst if wilson_interval(worst.uncovered, worst.reals).low > self.by_chance else None
+
+    @property
     def listed(self) -> list[Group]:
         """The groups worth showing: those that differ most first, at most twelve."""
         order: list[Finding] = ["missing", "too seldom", "too often", "within chance", "too few to tell"]
-        return sorted(self.groups, key=lambda g: (order.index(g.finding), -g.uncovered / max(g.reals, 1)))[:LISTED]
+        return sorted(self.groups, key=lambda g: (order.index(g.finding), -g.uncovered / g.reals))[:LISTED]
 
     @property
     def words(self) -> list[str]:
@@ -84,16 +90,21 @@ class Missing:
             f"No sample comes near {self.uncovered} of {self.reals} real pictures ({100 * share:.0f} %); if the "
             f"samples were real pictures, that would be {100 * self.by_chance:.0f} %."
         ]
-        missing, what = self.named("missing"), "classes" if self.kind == "class" else "kinds of pictures"
+        missing, few = self.named("missing"), len(self.named("too few to tell"))
+        what, one = ("classes", "class") if self.kind == "class" else ("kinds of pictures", "kind of pictures")
         if missing:
             said.append(f"Missing: {_list(missing)}.")
-        elif len(self.groups) > len(self.named("too few to tell")):
-            said.append(f"None of the {len(self.groups)} {what} is missing.")
-        for finding, how in (("too seldom", "Drawn too seldom"), ("too often", "Drawn too often")):
-            if found := self.named(finding):  # type: ignore[arg-type]
-                said.append(f"{how}: {_list(found)}.")
-        if few := self.named("too few to tell"):
-            said.append(f"Of {len(few)} {what} too few samples were to be expected to tell: give more --samples.")
+        elif len(self.groups) > few:
+            said.append(f"None of the {'other ' if few else ''}{len(self.groups) - few} {what} is missing.")
+        if seldom := self.named("too seldom"):
+            said.append(f"Drawn too seldom: {_list(seldom)}.")
+        if often := self.named("too often"):
+            said.append(f"Drawn too often: {_list(often)}.")
+        if (worst := self.least_covered) is not None and worst not in missing:
+            said.append(f"Least covered is {worst.name}: nothing comes near {worst.uncovered} of {worst.reals}.")
+        if few:
+            told = f"{few} {one if few == 1 else what}"
+            said.insert(1, f"Of {told} fewer than {SURE_ENOUGH} samples were to be expected, too few to tell.")
         return said
 
     def to_json(self) -> dict[str, Any]:

@@ -106,6 +106,7 @@ def render(found: Findings, run: str) -> str:
         looks_fake=data_uri(made["looks_fake"][0]),
         looks_seeds=found.looks.fake.shown.numbers.tolist(),
         rankings=[_ranking(found, ranking) for ranking in found.extremes.rankings],
+        classes=found.samples.labels is not None,
         kind=found.missing.kind,
         lonely=_named(found, found.missing.lonely),
         groups=[_group(found, group) for group in found.missing.listed],
