@@ -73,6 +73,7 @@ def test_runs_of_many_families_are_explained(trained, tmp_path, recipe, source):
     assert measures == ["realism", "room", "logit", *(["certainty"] if source == "digits" else []), "closeness"]
     assert ("trained" in document["probe"]) == (source == "digits")
     assert len(document["drift"]["images"]) >= 3
+    assert any("flatters" in note for note in document["notes"]) == (recipe == "projected")
 
     page = found.page.read_text(encoding="utf-8")
     assert re.findall(r'<section id="(\w+)"', page) == [*SECTIONS, "made"]

@@ -109,6 +109,15 @@ def test_sheets_are_read_in_the_order_of_what_the_model_had_seen(tmp_path):
     assert "fakes000009.png cannot be read" in found.notes[0]
 
 
+def test_sheets_of_sixteen_bits_and_with_transparency_are_read_as_they_are(tmp_path):
+    made = np.random.default_rng(0).integers(0, 65536, (16, 6, 6, 1)).astype(np.uint16)
+    save_sheet(tmp_path / "fakes000001.png", grid(made, 8), images_seen=1000)
+    assert np.array_equal(find_drift(tmp_path, 6, 6).moments[0].pictures, made)
+    clear = np.random.default_rng(0).integers(0, 256, (16, 6, 6, 4), np.uint8)
+    save_sheet(tmp_path / "fakes000001.png", grid(clear, 8), images_seen=1000)
+    assert np.array_equal(find_drift(tmp_path, 6, 6).moments[0].pictures, clear)
+
+
 def test_without_sheets_nothing_is_claimed(tmp_path):
     found = find_drift(tmp_path, 6, 6)
     assert "nothing can be said" in found.words[0]

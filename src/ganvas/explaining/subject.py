@@ -21,6 +21,7 @@ from ganvas.images import Integers, to_float
 from ganvas.model import Model, load
 from ganvas.networks.contract import Discriminator
 from ganvas.networks.progressive import Growing
+from ganvas.networks.table import NETWORKS
 from ganvas.settings import TrainSettings
 from ganvas.training import looked_through
 from ganvas.training.checkpoint import Checkpoint, load_best_checkpoint, restore_network
@@ -147,6 +148,10 @@ def open_subject(path: Path, device: str = "auto") -> Subject:
         raise GanvasError(f"{store.train_count} training pictures are too few to compare with: {FEWEST} are needed")
     if store.fingerprint != folder.read_facts().get("fingerprint", store.fingerprint):
         notes.append("the data have changed since the run: what is said of real pictures is of the new ones")
+    if NETWORKS[model.config.network].looks_through:
+        notes.append(
+            "the discriminator looks through the network that samples are compared in here: that flatters them"
+        )
     _, settings = read_settings(folder.settings)
     features = learn_features(store, device=model.device, effort=effort_of(path))
     D, untrained = _discriminators(settings, model, store, checkpoint, effort_of(path))
