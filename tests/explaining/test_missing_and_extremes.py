@@ -7,7 +7,7 @@ import torch
 
 from ganvas.evaluation.metrics.manifold import density_and_coverage
 from ganvas.explaining.clusters import assign, k_means
-from ganvas.explaining.extremes import realism, room, share_above, shares_outside
+from ganvas.explaining.extremes import ROOM, Ranking, halves, realism, room, share_above, shares_outside
 from ganvas.explaining.missing import compare_shares, find_missing, loneliness, uncovered_by_chance
 
 
@@ -60,6 +60,21 @@ def test_the_class_of_which_a_part_is_left_out_is_named_least_covered():
     assert found.least_covered is not None
     assert found.words[-1] == f"Least covered is b: nothing comes near {found.least_covered.uncovered} of 50."
     assert found.least_covered.uncovered >= 17
+
+
+def test_a_class_too_rare_to_be_told_about_is_neither_missing_nor_least_covered():
+    real, labels = torch.cat([normal(300, 2), normal(3, 2, seed=1) + 30]), torch.tensor([0] * 300 + [1] * 3)
+    found = find_missing(real, normal(300, 2, seed=2), labels, torch.zeros(300, dtype=torch.int64), ("a", "b"))
+    assert found.groups[1].finding == "too few to tell"
+    assert found.words[1:3] == [
+        "Too rare to tell from 300 samples: 1 of the 2 classes.",
+        "None of the others is missing.",
+    ]
+    real[295:300] = real[302] = torch.tensor([40.0, 0.0])  # six nobody comes near, one of them of the rare class
+    real[300:302] = 0
+    found = find_missing(real, normal(300, 2, seed=2), labels, torch.zeros(300, dtype=torch.int64), ("a", "b"))
+    assert found.groups[1].uncovered == 1
+    assert found.least_covered is None, "one of three may be chance"
 
 
 def test_with_too_few_samples_a_class_is_not_called_missing():
@@ -123,6 +138,23 @@ def test_samples_outside_stand_beside_what_real_pictures_get_left_out_in_turn():
     left_out = [shares_outside(torch.cat([few[:i], few[i + 1 :]]), few[i : i + 1].repeat(6, 1))[0] for i in range(60)]
     assert shares_outside(few, fake)[1] == pytest.approx(sum(left_out) / 60)
     assert shares_outside(real, fake + 50)[0] == 1
+
+
+def test_a_ranking_names_both_ends_the_outermost_first_and_what_nine_of_ten_real_pictures_get():
+    found = Ranking.of(ROOM, torch.tensor([3.0, 1.0, 2.0, 5.0]), torch.arange(101.0))
+    assert found.best == (3, 0)
+    assert found.worst == (1, 2)
+    assert found.usual == pytest.approx((5, 95))
+    assert Ranking.of(ROOM, torch.tensor([3.0, 1.0]), None).usual is None
+
+
+def test_real_pictures_have_as_much_room_among_each_other_as_samples_that_are_alike():
+    (real, _), (fake, _) = four_kinds(400, seed=1), four_kinds(400, seed=2)
+    usual = Ranking.of(ROOM, room(real, fake), room(*halves(real))).usual
+    assert usual is not None
+    assert usual[0] < 1 < usual[1]
+    within = (room(real, fake) > usual[0]) & (room(real, fake) < usual[1])
+    assert float(within.double().mean()) > 0.8
 
 
 def test_the_share_of_pairs_told_apart_counts_equal_logits_half():

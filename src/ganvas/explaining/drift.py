@@ -16,6 +16,7 @@ from PIL import Image
 from ganvas.curves import Line
 from ganvas.evaluation.rows import spread
 from ganvas.images import Integers
+from ganvas.report import count
 from ganvas.training.sheets import COLUMNS
 
 MOST_MOMENTS = 24
@@ -74,12 +75,12 @@ class Drift:
             return ["There are fewer than two sheets of the same seeds, so nothing can be said of their drift."]
         (since, moved), last = self.late, self.moments[-1].images
         said = [
-            f"From {_count(self.moments[since].images)} to {_count(last)} images the pictures of the same seeds "
+            f"From {count(self.moments[since].images)} to {count(last)} images the pictures of the same seeds "
             f"changed by {100 * moved:.1f} % of the range from black to white; pictures of different seeds lie "
             f"{100 * self.between_seeds[-1]:.1f} % apart."
         ]
         most = max(range(len(self.changes)), key=lambda i: self.changes[i])
-        span = f"{_count(self.moments[most].images)} and {_count(self.moments[most + 1].images)} images"
+        span = f"{count(self.moments[most].images)} and {count(self.moments[most + 1].images)} images"
         if moved < SETTLED * self.changes[most]:
             said.append(f"They changed most between {span} and are settling.")
         else:
@@ -171,7 +172,3 @@ def _pixels(path: Path) -> Integers:
     if pixels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"its pixels are {pixels.dtype}, expected 8 or 16 bits")
     return cast(Integers, pixels if pixels.ndim == 3 else pixels[..., None])
-
-
-def _count(images: int) -> str:
-    return f"{images:,}".replace(",", "\u202f")

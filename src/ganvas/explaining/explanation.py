@@ -16,11 +16,11 @@ from ganvas.explaining.drift import Drift, find_drift
 from ganvas.explaining.extremes import Extremes, find_extremes
 from ganvas.explaining.looks import Looks, look
 from ganvas.explaining.missing import Missing, find_missing
-from ganvas.explaining.page import write_page
+from ganvas.explaining.page import TITLES, write_page
 from ganvas.explaining.probe import Probe, probe
 from ganvas.explaining.spectra import Spectra, compare_spectra
 from ganvas.explaining.subject import Pictures, Show, Subject, open_subject
-from ganvas.progress import bar
+from ganvas.progress import bar, spinner
 from ganvas.report import write_report
 from ganvas.training.run_folder import RunFolder, write_text_atomically
 
@@ -92,7 +92,7 @@ class Explanation:
     @property
     def words(self) -> str:
         """All sentences, a paragraph for each section."""
-        return "\n".join(" ".join(said) for said in self.document["words"].values())
+        return "\n\n".join(f"{TITLES[name]}: {' '.join(said)}" for name, said in self.document["words"].items())
 
 
 def explain(
@@ -115,16 +115,19 @@ def explain(
         raise UsageError(f"--threads {threads}: give at least 1")
     if threads:
         torch.set_num_threads(threads)
+    with spinner(quiet=quiet) as say:
+        say("loading the run")
+        subject = open_subject(Path(run), device, say)
     with bar(quiet=quiet) as show:
-        show("loading the run", 0, 0)
-        subject = open_subject(Path(run), device)
         found = find(subject, samples, show)
     document = found.to_json()
     folder = RunFolder(Path(run))
-    folder.explain.mkdir(exist_ok=True)
-    write_page(found, folder)
-    write_text_atomically(folder.explanation, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
-    write_report(folder.path)
+    with spinner(quiet=quiet) as say:
+        say("writing the page")
+        folder.explain.mkdir(exist_ok=True)
+        write_page(found, folder)
+        write_text_atomically(folder.explanation, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+        write_report(folder.path)
     return Explanation(folder.path, folder.explain_page, document)
 
 

@@ -20,36 +20,114 @@ SHOWN = 8
 BALLS_K, REALISM_K, ROOM_K = 5, 3, 10
 NEIGHBOURS = 50  # as many as the judge's search for copies takes
 MOST_SEARCHED = 60_000
+USUAL = (0.05, 0.95)  # quantiles
 LARGEST_RATIO = 1_000.0  # of a sample on top of a real picture, where it would be infinite
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is asked of each sample; more is better."""
+
+    name: str
+    metrics: tuple[str, ...]  # those of the verdict that sum this up
+    title: str
+    meaning: str
+    best: str  # in words, what stands at either end
+    worst: str
+    form: str = "{:.2f}"
+
+
+REALISM = Measure(
+    "realism",
+    ("precision", "density"),
+    "By distance to the real pictures",
+    "How far inside the region of real pictures a sample lies in the judge's features: 1 is its rim, less is outside "
+    "(realism score, Kynkäänniemi et al., 2019).",
+    best="nearest to the real pictures",
+    worst="furthest from them",
+)
+ROOM = Measure(
+    "room",
+    ("coverage",),
+    "By how crowded its neighbourhood is",
+    "The distance to its tenth-nearest other sample over that to its tenth-nearest real picture. About 1: such "
+    "pictures are drawn as often as they occur; well below 1: more often, as where samples repeat themselves.",
+    best="fewest samples around, for the real pictures that are there",
+    worst="most samples around, for the real pictures that are there",
+)
+LOGIT = Measure(
+    "logit",
+    (),
+    "By the discriminator",
+    "The logit that D gives it; higher is more real. Logits of another run's D do not compare.",
+    best="most real to D",
+    worst="least real to D",
+)
+SURENESS = Measure(
+    "certainty",
+    ("sure_share",),
+    "By the classifier",
+    "How sure a classifier of the real classes is of the class that it sees.",
+    best="surest",
+    worst="least sure",
+    form="{:.2%}",
+)
+AGREEMENT = Measure(
+    "certainty",
+    ("sure_share", "class_agreement"),
+    "By the classifier",
+    "The probability that a classifier of the real classes gives to the class that was asked for.",
+    best="surest",
+    worst="taken for another class, or for none",
+    form="{:.2%}",
+)
+CLOSENESS = Measure(
+    "closeness",
+    ("nearest_copy_share",),
+    "By the nearest training picture",
+    "The distance to the nearest training picture, which stands below each sample here, over that to its 50 nearest, "
+    "in pixels. 0 is a copy, 1 means that no training picture is nearer than others. Whether samples are nearer than "
+    "chance explains is for the verdict to say.",
+    best="least like one training picture",
+    worst="most like one training picture",
+)
 
 
 @dataclass(frozen=True)
 class Ranking:
     """One measure of each sample, and the samples at its two ends, the outermost first.
 
-    values: [N] float64, more is better. best, worst: [n], rows of the samples. beside: [N], for each sample the row of
-    the store that belongs beside it, or None.
+    values: [N] float64. best, worst: [n], rows of the samples. usual: between which values nine of ten real pictures
+    lie, or None. beside: [N], for each sample the row of the store that belongs beside it, or None.
     """
 
-    measure: str
-    metrics: tuple[str, ...]  # those of the verdict that sum this up
-    title: str
-    meaning: str
+    measure: Measure
     values: Tensor
     best: tuple[int, ...]
     worst: tuple[int, ...]
-    best_words: str
-    worst_words: str
-    beside: NDArray[np.int64] | None = None
+    usual: tuple[float, float] | None
+    beside: NDArray[np.int64] | None
+
+    @classmethod
+    def of(
+        cls, measure: Measure, values: Tensor, real_values: Tensor | None, beside: NDArray[np.int64] | None = None
+    ) -> Ranking:
+        """Of the values of samples [N] and, where they are known, of real pictures [M]."""
+        n = min(SHOWN, len(values) // 2)
+        best = tuple(values.argsort(descending=True, stable=True)[:n].tolist())
+        worst = tuple(values.argsort(stable=True)[:n].tolist())
+        usual = None if real_values is None else tuple(np.quantile(real_values.double().numpy(), USUAL).tolist())
+        return cls(measure, values, best, worst, usual, beside)
 
     def to_json(self, samples: Pictures) -> dict[str, Any]:
         def end(rows: tuple[int, ...]) -> list[dict[str, Any]]:
             return [{"seed": int(samples.numbers[i]), "value": float(self.values[i])} for i in rows]
 
         return {
-            "measure": self.measure,
-            "metrics": list(self.metrics),
+            "measure": self.measure.name,
+            "metrics": list(self.measure.metrics),
             "mean": float(self.values.mean()),
+            "nine_of_ten_reals": None if self.usual is None else list(self.usual),
             "best": end(self.best),
             "worst": end(self.worst),
         }
@@ -70,8 +148,8 @@ class Extremes:
         return [
             f"{100 * self.outside:.0f} % of the samples lie near no real picture; of real pictures, each compared with "
             f"the others, {100 * self.real_outside:.0f} % do.",
-            f"Of a real picture and a sample the discriminator picks the real one {100 * self.told_apart:.0f} times of "
-            "100 (50: it cannot tell them apart).",
+            f"Of a training picture and a sample the discriminator gives the training picture more "
+            f"{100 * self.told_apart:.0f} times of 100 (50: it cannot tell them apart).",
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -84,43 +162,23 @@ class Extremes:
 
 
 def find_extremes(subject: Subject, reals: Pictures, samples: Pictures) -> Extremes:
-    """Rank the samples by every measure that there is for these data."""
+    """Rank the samples by every measure that there is for these data.
+
+    Beside what samples get stands what real pictures do: by neighbours one half of them among the other.
+    """
+    real, fake = reals.features, samples.features
     rankings = [
-        _ranked(
-            "realism",
-            ("precision", "density"),
-            "By distance to the real pictures",
-            "How far inside the region of real pictures a sample lies in the judge's features: 1 is its rim, less is "
-            "outside (realism score, Kynkäänniemi et al., 2019).",
-            realism(reals.features, samples.features),
-            "deepest among real pictures",
-            "furthest from any real picture",
-        ),
-        _ranked(
-            "room",
-            ("coverage",),
-            "By how crowded its neighbourhood is",
-            "The distance to its tenth-nearest other sample over that to its tenth-nearest real picture. About 1: such "
-            "pictures are drawn as often as they occur; well below 1: more often, as where samples repeat themselves.",
-            room(reals.features, samples.features),
-            "of a kind drawn too seldom",
-            "of a kind drawn too often",
-        ),
-        _ranked(
-            "logit",
-            (),
-            "By the discriminator",
-            "The logit that D gives it; higher is more real. It is this run's own D: no other run's compares.",
-            samples.logits,
-            "what D takes for real",
-            "what D takes for generated",
-        ),
+        Ranking.of(REALISM, realism(real, fake), realism(*halves(real))),
+        Ranking.of(ROOM, room(real, fake), room(*halves(real))),
+        Ranking.of(LOGIT, samples.logits, reals.logits),
     ]
-    if samples.probabilities is not None:
-        rankings.append(_by_classifier(samples, subject))
+    if samples.probabilities is not None and reals.probabilities is not None:
+        asked = samples.labels is not None
+        values = certainty(samples, asked), certainty(reals, asked)
+        rankings.append(Ranking.of(AGREEMENT if asked else SURENESS, *values))
     rankings.append(_by_training_pictures(subject, samples))
     told_apart = share_above(reals.logits, samples.logits)
-    return Extremes(samples, tuple(rankings), *shares_outside(reals.features, samples.features), told_apart)
+    return Extremes(samples, tuple(rankings), *shares_outside(real, fake), told_apart)
 
 
 def shares_outside(real: Tensor, fake: Tensor, k: int = BALLS_K) -> tuple[float, float]:
@@ -162,53 +220,25 @@ def room(real: Tensor, fake: Tensor, k: int = ROOM_K) -> Tensor:
     return ratio.sqrt().clamp_max(LARGEST_RATIO)
 
 
-def _by_classifier(samples: Pictures, subject: Subject) -> Ranking:
-    assert samples.probabilities is not None, "the caller looked"
-    title, best, worst = "By the classifier", "surest", "least sure"
-    if samples.labels is None:
-        values, meaning = samples.probabilities.amax(1), "How sure a classifier of the real classes is what it sees."
-        metrics: tuple[str, ...] = ("sure_share",)
-    else:
-        wanted = torch.from_numpy(samples.labels)[:, None]
-        values = samples.probabilities.gather(1, wanted)[:, 0]
-        meaning = "The probability that a classifier of the real classes gives to the class that was asked for."
-        metrics, worst = ("sure_share", "class_agreement"), "taken for another class, or for none"
-    return _ranked("certainty", metrics, title, meaning, values.double(), best, worst)
+def halves(features: Tensor) -> tuple[Tensor, Tensor]:
+    """[N, F] -> two halves by lot, always the same: neighbours in the data may belong together."""
+    order = torch.randperm(len(features), generator=torch.Generator().manual_seed(0))
+    return features[order[0::2]], features[order[1::2]]
+
+
+def certainty(pictures: Pictures, asked: bool) -> Tensor:
+    """The classifier's probability of each picture's own class, or of the likeliest if none was asked for: [N]."""
+    assert pictures.probabilities is not None, "the caller looked"
+    if not asked or pictures.labels is None:
+        return pictures.probabilities.amax(1).double()
+    return pictures.probabilities.gather(1, torch.from_numpy(pictures.labels)[:, None])[:, 0].double()
 
 
 def _by_training_pictures(subject: Subject, samples: Pictures) -> Ranking:
     train = subject.store.train.images
     searched = spread(len(train), MOST_SEARCHED)
-    queries = pixel_vectors(samples.images)
-    found = neighbours(queries, pixel_pieces(train, searched), NEIGHBOURS)
-    return _ranked(
-        "closeness",
-        ("nearest_copy_share",),
-        "By the nearest training picture",
-        "The distance to the nearest training picture, below each sample here, over that to its 50 nearest, in pixels. "
-        "0 is a copy, 1 means that no training picture is nearer than others. Whether a sample is nearer than chance "
-        "explains is said by the verdict's nearest_copy_share.",
-        found.closeness().double(),
-        "least like one training picture",
-        "most like one training picture",
-        searched[found.rows[:, 0].numpy()],
-    )
-
-
-def _ranked(
-    measure: str,
-    metrics: tuple[str, ...],
-    title: str,
-    meaning: str,
-    values: Tensor,
-    best_words: str,
-    worst_words: str,
-    beside: NDArray[np.int64] | None = None,
-) -> Ranking:
-    n = min(SHOWN, len(values) // 2)
-    best = tuple(values.argsort(descending=True, stable=True)[:n].tolist())
-    worst = tuple(values.argsort(stable=True)[:n].tolist())
-    return Ranking(measure, metrics, title, meaning, values, best, worst, best_words, worst_words, beside)
+    found = neighbours(pixel_vectors(samples.images), pixel_pieces(train, searched), NEIGHBOURS)
+    return Ranking.of(CLOSENESS, found.closeness().double(), None, searched[found.rows[:, 0].numpy()])
 
 
 def share_above(high: Tensor, low: Tensor) -> float:

@@ -73,9 +73,13 @@ class Missing:
 
     @property
     def least_covered(self) -> Group | None:
-        """The group of which the largest share is uncovered, if that is more than chance explains."""
-        worst = max(self.groups, key=lambda group: group.uncovered / group.reals)
-        return worst if wilson_interval(worst.uncovered, worst.reals).low > self.by_chance else None
+        """The group of which surely the largest share is uncovered, if that is more than of all pictures together."""
+
+        def surely(group: Group) -> float:
+            return wilson_interval(group.uncovered, group.reals).low
+
+        worst = max(self.groups, key=surely)
+        return worst if surely(worst) > max(self.uncovered / self.reals, self.by_chance) else None
 
     @property
     def listed(self) -> list[Group]:
@@ -91,20 +95,19 @@ class Missing:
             f"samples were real pictures, that would be {100 * self.by_chance:.0f} %."
         ]
         missing, few = self.named("missing"), len(self.named("too few to tell"))
-        what, one = ("classes", "class") if self.kind == "class" else ("kinds of pictures", "kind of pictures")
+        all_of_them = f"{len(self.groups)} {'classes' if self.kind == 'class' else 'kinds of pictures'}"
+        if few:
+            said.append(f"Too rare to tell from {self.samples} samples: {few} of the {all_of_them}.")
         if missing:
             said.append(f"Missing: {_list(missing)}.")
         elif len(self.groups) > few:
-            said.append(f"None of the {'other ' if few else ''}{len(self.groups) - few} {what} is missing.")
+            said.append(f"None of the {'others' if few else all_of_them} is missing.")
         if seldom := self.named("too seldom"):
             said.append(f"Drawn too seldom: {_list(seldom)}.")
         if often := self.named("too often"):
             said.append(f"Drawn too often: {_list(often)}.")
         if (worst := self.least_covered) is not None and worst not in missing:
             said.append(f"Least covered is {worst.name}: nothing comes near {worst.uncovered} of {worst.reals}.")
-        if few:
-            told = f"{few} {one if few == 1 else what}"
-            said.insert(1, f"Of {told} fewer than {SURE_ENOUGH} samples were to be expected, too few to tell.")
         return said
 
     def to_json(self) -> dict[str, Any]:

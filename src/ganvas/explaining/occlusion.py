@@ -26,28 +26,30 @@ def occlusion(
     images: Tensor,
     patch: tuple[int, int] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Tensor:
-    """What each place adds to the logit: [N, C, H, W] -> [N, H, W], the mean over the patches that cover a pixel.
+) -> tuple[Tensor, Tensor]:
+    """What each place adds to the logit: [N, C, H, W] -> maps [N, H, W] and, of each patch alone, changes [N, P].
 
-    Above 0: with the place hidden the picture looks less real to D. `patch`: (height, width), slid by half its size.
+    A map is at each pixel the mean over the patches that cover it. Above 0: with the place hidden the picture looks
+    less real to D. `patch`: (height, width), slid by half its size.
     All pictures of the batch are hidden at one place together, so that a D which compares neighbours sees none of them
     whole. `progress`: told (places done, places in all).
     """
     height, width = images.shape[2:]
     down, across = patch or patch_size(height, width)
     places = [(top, left) for top in _starts(height, down) for left in _starts(width, across)]
-    total, covered = torch.zeros(len(images), height, width), torch.zeros(height, width)
+    total, covered, changes = torch.zeros(len(images), height, width), torch.zeros(height, width), []
     with torch.no_grad():
         whole = judge(images).cpu()
         for done, (top, left) in enumerate(places, start=1):
             hidden = images.clone()
             hidden[:, :, top : top + down, left : left + across] = GREY
             place = slice(top, top + down), slice(left, left + across)
-            total[:, place[0], place[1]] += (whole - judge(hidden).cpu()).float()[:, None, None]
+            changes.append((whole - judge(hidden).cpu()).float())
+            total[:, place[0], place[1]] += changes[-1][:, None, None]
             covered[place] += 1
             if progress is not None:
                 progress(done, len(places))
-    return total / covered
+    return total / covered, torch.stack(changes, dim=1)
 
 
 def _starts(side: int, patch: int) -> list[int]:

@@ -32,6 +32,16 @@ if TYPE_CHECKING:
 IN_A_GROUP = 6  # pictures of each sort
 SMOOTH_FROM = 64  # pixels a side: larger pictures are scaled smoothly, smaller ones show their pixels
 LONGEST_NAME = 12
+TITLES = {
+    "looks": "Where D looks",
+    "extremes": "Best and worst",
+    "missing": "What is missing",
+    "spectra": "Spectra",
+    "drift": "Fixed seeds",
+    "probe": "What D has learnt",
+}
+
+Sheets = dict[str, tuple[Tiles, dict[str, str]]]
 
 
 def write_page(found: Findings, folder: RunFolder) -> None:
@@ -39,13 +49,14 @@ def write_page(found: Findings, folder: RunFolder) -> None:
 
     Raises GanvasError if something cannot be written.
     """
+    made = sheets(found)
     partial = folder.explain_page.with_name(f".{folder.explain_page.name}.tmp")
     try:
         for old in folder.explain.glob("*.png"):
             old.unlink()
-        for name, (sheet, metadata) in sheets(found).items():
+        for name, (sheet, metadata) in made.items():
             save_png(folder.explain / f"{name}.png", enlarge(sheet), metadata)
-        partial.write_text(render(found, folder.path.resolve().name), encoding="utf-8", errors="replace")
+        partial.write_text(render(found, made, folder.path.resolve().name), encoding="utf-8", errors="replace")
         os.replace(partial, folder.explain_page)
     except OSError as error:
         raise GanvasError(
@@ -56,7 +67,7 @@ def write_page(found: Findings, folder: RunFolder) -> None:
             partial.unlink()
 
 
-def sheets(found: Findings) -> dict[str, tuple[Tiles, dict[str, str]]]:
+def sheets(found: Findings) -> Sheets:
     """The pictures of RUN/explain/ by name: [H, W, C] each, and what is written into its metadata."""
     origin = provenance(found.subject.model, 1.0, None)
     samples, reals = found.samples, found.reals
@@ -64,7 +75,7 @@ def sheets(found: Findings) -> dict[str, tuple[Tiles, dict[str, str]]]:
     def drawn(chosen: Sequence[int]) -> dict[str, str]:
         return {"seeds": ",".join(str(samples.numbers[i]) for i in chosen), **origin}
 
-    made: dict[str, tuple[Tiles, dict[str, str]]] = {
+    made: Sheets = {
         "looks_real": (found.looks.sheet(found.looks.real), {"software": origin["software"]}),
         "looks_fake": (found.looks.sheet(found.looks.fake), drawn(range(len(found.looks.fake.shown)))),
     }
@@ -73,7 +84,7 @@ def sheets(found: Findings) -> dict[str, tuple[Tiles, dict[str, str]]]:
             strips = [tiles(samples.images[list(chosen)])]
             if ranking.beside is not None:
                 strips.append(tiles(found.subject.store.images[ranking.beside[list(chosen)]]))
-            made[f"{ranking.measure}_{end}"] = (rows(*strips), drawn(chosen))
+            made[f"{ranking.measure.name}_{end}"] = (rows(*strips), drawn(chosen))
     if found.missing.lonely:
         strip = tiles(reals.images[list(found.missing.lonely)])
         made["missing"] = (rows(strip), {"software": origin["software"]})
@@ -89,17 +100,17 @@ def drift_sheet(drift: Drift) -> Tiles:
     return rows(*by_moment.transpose(1, 0, 2, 3, 4))
 
 
-def render(found: Findings, run: str) -> str:
-    """The page as a string of HTML; `run`: the name of its folder."""
+def render(found: Findings, made: Sheets, run: str) -> str:
+    """The page as a string of HTML. made: what `sheets` gives; run: the name of its folder."""
     template = resources.files("ganvas.explaining").joinpath("page.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(count=count, unbroken=unbroken)
-    subject, made = found.subject, sheets(found)
-    store = subject.store
+    subject, store = found.subject, found.subject.store
     return environment.from_string(template).render(
         name=store.source_name,
         run=run,
         words=found.words,
+        titles=TITLES,
         keys=keys(found),
         smooth=max(store.height, store.width) > SMOOTH_FROM,
         looks_real=data_uri(made["looks_real"][0]),
@@ -111,10 +122,10 @@ def render(found: Findings, run: str) -> str:
         lonely=_named(found, found.missing.lonely),
         groups=[_group(found, group) for group in found.missing.listed],
         more_groups=len(found.missing.groups) - len(found.missing.listed),
-        spectrum=chart(found.spectra.lines, "cycles per pixel"),
+        spectrum=chart(found.spectra.lines, "cycles per pixel", smooth=False),
         drift=data_uri(made["drift"][0]) if "drift" in made else None,
         moments=[moment.images for moment in found.drift.shown] if found.drift.moments else [],
-        drift_chart=chart(found.drift.lines, "images seen") if found.drift.changes else Markup(""),
+        drift_chart=chart(found.drift.lines, "images seen", smooth=False) if found.drift.changes else Markup(""),
         probe=_bars(found.probe),
         notes=[*subject.notes, *found.drift.notes],
         facts=facts(found),
@@ -129,7 +140,10 @@ def keys(found: Findings) -> list[tuple[str, str]]:
         (f"{what} missing", f"{len(missing.named('missing'))} of {len(missing.groups)}"),
         ("samples near no real picture", f"{100 * found.extremes.outside:.0f} %"),
         ("pairs D tells apart", f"{100 * found.extremes.told_apart:.0f} %"),
-        ("spectra apart", f"{found.spectra.differ:.2g} dB"),
+        (
+            f"between the spectra (halves of the reals: {found.spectra.halves_differ:.2g})",
+            f"{found.spectra.differ:.2g} dB",
+        ),
     ]
     if found.probe.trained is not None:
         told.append(("classes read from D", f"{100 * found.probe.trained.share:.0f} %"))
@@ -151,7 +165,7 @@ def facts(found: Findings) -> list[tuple[str, str]]:
 
 
 def _ranking(found: Findings, ranking: Ranking) -> dict[str, Any]:
-    samples = found.samples
+    samples, in_words = found.samples, ranking.measure.form.format
 
     def end(chosen: tuple[int, ...]) -> list[dict[str, Any]]:
         shown = data_uris(tiles(samples.images[list(chosen)]))
@@ -159,18 +173,18 @@ def _ranking(found: Findings, ranking: Ranking) -> dict[str, Any]:
         if ranking.beside is not None:
             beside = data_uris(tiles(found.subject.store.images[ranking.beside[list(chosen)]]))
         return [
-            {"src": src, "seed": int(samples.numbers[i]), "value": f"{ranking.values[i]:.3g}", "beside": other,
+            {"src": src, "seed": int(samples.numbers[i]), "value": in_words(float(ranking.values[i])), "beside": other,
              "class": _class(found, i)}
             for i, src, other in zip(chosen, shown, beside, strict=True)
         ]  # fmt: skip
 
+    measure = ranking.measure
     return {
-        "title": ranking.title,
-        "meaning": ranking.meaning,
-        "metrics": ranking.metrics,
+        "measure": measure,
+        "usual": ranking.usual and " to ".join(map(in_words, ranking.usual)),
         "ends": [
-            {"words": ranking.best_words, "tiles": end(ranking.best)},
-            {"words": ranking.worst_words, "tiles": end(ranking.worst)},
+            {"words": measure.best, "tiles": end(ranking.best)},
+            {"words": measure.worst, "tiles": end(ranking.worst)},
         ],
     }
 

@@ -69,24 +69,20 @@ class Probe:
         if self.trained is None or self.untrained is None or self.pixels is None:
             return [self.reason]
         said = [
-            f"From the discriminator's last features a linear probe names the class of "
+            f"From the discriminator's last features a linear probe names the right class of "
             f"{_per_cent(self.trained)} of {self.trained.count} {self.tested_on}. From those of a discriminator that "
-            f"has learned nothing it is {_per_cent(self.untrained)}, from the pixels {_per_cent(self.pixels)}; the "
-            f"commonest class is {100 * self.chance:.1f} %."
+            f"has learned nothing it is {_per_cent(self.untrained)}, from the pixels {_per_cent(self.pixels)}, and "
+            f"always naming the commonest class {100 * self.chance:.1f} %."
         ]
-        against = {"an untrained one": self.untrained, "the pixels": self.pixels}
-        more = [name for name, other in against.items() if self.trained.interval[0] > other.interval[1]]
-        less = [name for name, other in against.items() if self.trained.interval[1] < other.interval[0]]
-        if more:
-            said.append(f"It knows more of the classes than {' and than '.join(more)}.")
-        if less:
-            said.append(f"It has lost something of the classes: less is left than in {' and in '.join(less)}.")
-        if not more and not less:
-            said.append("The differences lie within chance: nothing is shown that training taught it of the classes.")
-        if self.told:
-            said.append("In training it is told the classes.")
-        elif more:
-            said.append("It was never told the classes: it found them.")
+        if self.trained.interval[0] > self.untrained.interval[1]:
+            taught = "it was told the classes" if self.told else "it was never told the classes, and found them"
+            said.append(f"Training has taught it about the classes; {taught}.")
+        elif self.trained.interval[1] < self.untrained.interval[0]:
+            said.append("In training it has lost something of the classes: an untrained one shows more of them.")
+        else:
+            said.append("Whether training taught it anything about the classes cannot be told: the ranges meet.")
+        if self.trained.interval[1] < self.pixels.interval[0]:
+            said.append("The pixels show more of the classes than what it makes of them.")
         return said
 
     def to_json(self) -> dict[str, Any]:

@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 Judge = Callable[[Tensor], Tensor]  # pictures [N, C, H, W] in [-1, 1] -> logits [N]
 
 DRAWS = 16
 NOISE = 0.2  # a tenth of the range of values, as the paper finds good
 EDGE = 8  # the border is an eighth of each side wide
+PLACES = 8  # along a side: in which of so many it looks is asked, since slopes of single pixels are mostly noise
 
 
 def gradients(judge: Judge, images: Tensor) -> Tensor:
@@ -42,6 +44,17 @@ def smooth_saliency(
         if progress is not None:
             progress(draw + 1, draws)
     return (total / draws).abs().amax(1)
+
+
+def places(maps: Tensor) -> Tensor:
+    """Means over at most 8x8 places of equal size: [N, H, W] -> [N, h, w]."""
+    return F.adaptive_avg_pool2d(maps[:, None], (min(PLACES, maps.shape[1]), min(PLACES, maps.shape[2])))[:, 0]
+
+
+def half_area_of_noise(channels: int, height: int, width: int) -> float:
+    """`half_area` of the places of a gradient that is noise, alike everywhere: below 0.5, since chance is uneven."""
+    noise = torch.randn(DRAWS, channels, height, width, generator=torch.Generator().manual_seed(0))
+    return half_area(places(noise.abs().amax(1)))
 
 
 def half_area(maps: Tensor) -> float:

@@ -15,6 +15,7 @@ from torch import Tensor
 from ganvas.data.store import Store
 from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluating import data_of_model, effort_of
+from ganvas.evaluation.feature_training import Progress
 from ganvas.evaluation.features import Features, learn_features
 from ganvas.games.engine import Engine
 from ganvas.images import Integers, to_float
@@ -30,7 +31,7 @@ from ganvas.training.run_folder import RunFolder, is_run
 from ganvas.training.state import TrainState
 
 BATCH = 64
-FEWEST = 12  # training pictures, so that each has its tenth-nearest other
+FEWEST = 24  # training pictures, so that in either half each has its tenth-nearest other
 
 Show = Callable[[str, int, int], None]  # what is done, how much of it, and how much there is
 
@@ -129,8 +130,10 @@ class Subject:
         return Pictures(images, numbers, labels, found, probabilities, torch.cat(logits))
 
 
-def open_subject(path: Path, device: str = "auto") -> Subject:
-    """Load all of a run. Raises UsageError if `path` is no run folder, GanvasError if it lacks what is needed."""
+def open_subject(path: Path, device: str = "auto", say: Progress | None = None) -> Subject:
+    """Load all of a run; `say` is told how far the judge's network is, where it must learn anew.
+
+    Raises UsageError if `path` is no run folder, GanvasError if it lacks what is needed."""
     if not is_run(path):
         raise UsageError(f"{path} is not a run folder, and only a run keeps its discriminator: give a run to explain")
     folder = RunFolder(path)
@@ -153,7 +156,7 @@ def open_subject(path: Path, device: str = "auto") -> Subject:
             "the discriminator looks through the network that samples are compared in here: that flatters them"
         )
     _, settings = read_settings(folder.settings)
-    features = learn_features(store, device=model.device, effort=effort_of(path))
+    features = learn_features(store, device=model.device, effort=effort_of(path), progress=say)
     D, untrained = _discriminators(settings, model, store, checkpoint, effort_of(path))
     return Subject(folder, model, D, untrained, store, features, images, tuple(notes))
 
