@@ -73,13 +73,18 @@ class Missing:
 
     @property
     def least_covered(self) -> Group | None:
-        """The group of which surely the largest share is uncovered, if that is more than of all pictures together."""
+        """The group of which surely the largest share is uncovered, if that is more than of all pictures together.
+
+        None too of groups of a few pictures, whatever share of these it is.
+        """
 
         def surely(group: Group) -> float:
             return wilson_interval(group.uncovered, group.reals).low
 
-        worst = max(self.groups, key=surely)
-        return worst if surely(worst) > max(self.uncovered / self.reals, self.by_chance) else None
+        told = [group for group in self.groups if group.finding != "too few to tell"]
+        worst = max(told, key=surely, default=None)
+        usual = max(self.uncovered / self.reals, self.by_chance)
+        return worst if worst is not None and surely(worst) > usual else None
 
     @property
     def listed(self) -> list[Group]:
