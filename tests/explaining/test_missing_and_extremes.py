@@ -31,7 +31,7 @@ def test_a_class_left_out_is_named_missing_and_its_pictures_are_those_nobody_com
     assert (two.reals, two.samples, two.uncovered) == (50, 0, 50)
     assert set(real_labels[list(found.lonely)].tolist()) == {2}
     assert found.listed[0] is two
-    assert any(words == "Missing: two (0.0 % instead of 25.0 %)." for words in found.words)
+    assert any(words == "Missing: class two (0.0 % instead of 25.0 %)." for words in found.words)
     assert len(found.named("within chance")) == 3, "a third instead of a quarter may be chance in 200"
 
 
@@ -58,7 +58,7 @@ def test_the_class_of_which_a_part_is_left_out_is_named_least_covered():
     real[labels == 1] += torch.tensor([0.0, -9.0]) * (torch.arange(50) % 3 == 0)[:, None]
     found = find_missing(real, fake, labels, drawn, ("a", "b", "c", "d"))
     assert found.least_covered is not None
-    assert found.words[-1] == f"Least covered is b: nothing comes near {found.least_covered.uncovered} of 50."
+    assert found.words[-1] == f"Least covered is class b: nothing comes near {found.least_covered.uncovered} of 50."
     assert found.least_covered.uncovered >= 17
 
 

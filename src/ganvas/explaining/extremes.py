@@ -148,7 +148,7 @@ class Extremes:
         return [
             f"{100 * self.outside:.0f} % of the samples lie near no real picture; of real pictures, each compared with "
             f"the others, {100 * self.real_outside:.0f} % do.",
-            f"Of a training picture and a sample the discriminator gives the training picture more "
+            f"Of a training picture and a sample the discriminator finds the training picture more real "
             f"{100 * self.told_apart:.0f} times of 100 (50: it cannot tell them apart).",
         ]
 

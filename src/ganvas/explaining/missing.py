@@ -19,7 +19,7 @@ SURE_ENOUGH = 5  # samples expected of a group, below which drawing none of it m
 MOST_CLUSTERS = 12
 PER_CLUSTER = 10  # the square of how many pictures a group should have: sqrt(N / 10) groups
 SHOWN = 8
-LISTED = 12
+LISTED, NAMED = 12, 5  # on the page, and in a sentence
 
 Finding = Literal["missing", "too seldom", "too often", "within chance", "too few to tell"]
 
@@ -104,16 +104,28 @@ class Missing:
         if few:
             said.append(f"Too rare to tell from {self.samples} samples: {few} of the {all_of_them}.")
         if missing:
-            said.append(f"Missing: {_list(missing)}.")
+            said.append(f"Missing: {self._list(missing)}.")
         elif len(self.groups) > few:
             said.append(f"None of the {'others' if few else all_of_them} is missing.")
         if seldom := self.named("too seldom"):
-            said.append(f"Drawn too seldom: {_list(seldom)}.")
+            said.append(f"Drawn too seldom: {self._list(seldom)}.")
         if often := self.named("too often"):
-            said.append(f"Drawn too often: {_list(often)}.")
+            said.append(f"Drawn too often: {self._list(often)}.")
         if (worst := self.least_covered) is not None and worst not in missing:
-            said.append(f"Least covered is {worst.name}: nothing comes near {worst.uncovered} of {worst.reals}.")
+            said.append(
+                f"Least covered is {self._called(worst)}: nothing comes near {worst.uncovered} of {worst.reals}."
+            )
         return said
+
+    def _called(self, group: Group) -> str:
+        return f"class {group.name}" if self.kind == "class" else group.name
+
+    def _list(self, groups: list[Group]) -> str:
+        """Names with their shares, at most five."""
+        ordered = sorted(groups, key=lambda g: -abs(g.real_share - g.sample_share))[:NAMED]
+        shares = [f"({100 * g.sample_share:.1f} % instead of {100 * g.real_share:.1f} %)" for g in ordered]
+        more = f" and {len(groups) - NAMED} more" if len(groups) > NAMED else ""
+        return ", ".join(f"{self._called(g)} {share}" for g, share in zip(ordered, shares, strict=True)) + more
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -238,11 +250,3 @@ def _furthest(lonely: Tensor, rows: Tensor) -> tuple[int, ...]:
     """Of those rows the uncovered ones, the furthest first."""
     order = rows[lonely[rows].argsort(descending=True, stable=True)][:SHOWN]
     return tuple(order[lonely[order] > 0].tolist())
-
-
-def _list(groups: list[Group]) -> str:
-    """Names with their shares, at most five."""
-    ordered = sorted(groups, key=lambda g: -abs(g.real_share - g.sample_share))
-    parts = [f"{g.name} ({100 * g.sample_share:.1f} % instead of {100 * g.real_share:.1f} %)" for g in ordered[:5]]
-    more = f" and {len(groups) - 5} more" if len(groups) > 5 else ""
-    return ", ".join(parts) + more

@@ -103,7 +103,7 @@ def probe(subject: Subject, show: Show) -> Probe:
     """Probe the run's D, an untrained one and the pixels, with at most 1000 pictures to fit to and 1000 to test on."""
     store = subject.store
     if store.labels is None or len(store.class_names) < 2:
-        return Probe(reason="The pictures have no labels, so what D's features know of classes cannot be asked.")
+        return Probe(reason="The pictures have no classes, so what D's features know of them cannot be asked.")
     train, test, tested_on = _split(store)
     if min(len(train), len(test)) < FEWEST:
         return Probe(reason=f"{len(train)} labelled pictures to fit to and {len(test)} to test on are too few to tell.")
