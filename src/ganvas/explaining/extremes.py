@@ -50,8 +50,9 @@ ROOM = Measure(
     "room",
     ("coverage",),
     "By how crowded its neighbourhood is",
-    "The distance to its tenth-nearest other sample over that to its tenth-nearest real picture. About 1: such "
-    "pictures are drawn as often as they occur; well below 1: more often, as where samples repeat themselves.",
+    "The distance to its tenth-nearest other sample (further on in proportion where there are more samples than real "
+    "pictures) over that to its tenth-nearest real picture. About 1: such pictures are drawn as often as they occur; "
+    "well below 1: more often, as where samples repeat themselves.",
     best="fewest samples around, for the real pictures that are there",
     worst="most samples around, for the real pictures that are there",
 )
@@ -148,7 +149,7 @@ class Extremes:
         return [
             f"{100 * self.outside:.0f} % of the samples lie near no real picture; of real pictures, each compared with "
             f"the others, {100 * self.real_outside:.0f} % do.",
-            f"Of a training picture and a sample the discriminator finds the training picture more real "
+            "Of a training picture and a sample the discriminator finds the training picture more real "
             f"{100 * self.told_apart:.0f} times of 100 (50: it cannot tell them apart).",
         ]
 
@@ -211,12 +212,14 @@ def realism(real: Tensor, fake: Tensor, k: int = REALISM_K) -> Tensor:
 def room(real: Tensor, fake: Tensor, k: int = ROOM_K) -> Tensor:
     """Distance to the k-th nearest other sample over that to the k-th nearest real picture: [N, F], [M, F] -> [M].
 
-    The ratio of two densities, to the power of one over the dimension (Loftsgaarden and Quesenberry, 1965), fair with
-    as many samples as real pictures. At most 1000. Raises ValueError if a side has no more than k samples.
+    The ratio of two densities, to the power of one over the dimension (Loftsgaarden and Quesenberry, 1965). Of more or
+    fewer samples than real pictures the neighbour is taken that is as far on in proportion. At most 1000. Raises
+    ValueError if a side has no more than k samples.
     """
     real, fake = checked_pair(real, fake, at_least=k + 1)
+    others = max(1, round(k * (len(fake) - 1) / len(real)))
     to_real = [squared_distances(piece, real).kthvalue(k, dim=1).values for _, piece in pieces(fake)]
-    ratio = squared_radii(fake, k) / torch.cat(to_real).clamp_min(1e-30)
+    ratio = squared_radii(fake, others) / torch.cat(to_real).clamp_min(1e-30)
     return ratio.sqrt().clamp_max(LARGEST_RATIO)
 
 

@@ -141,8 +141,8 @@ def keys(found: Findings) -> list[tuple[str, str]]:
         ("samples near no real picture", f"{100 * found.extremes.outside:.0f} %"),
         ("pairs D tells apart", f"{100 * found.extremes.told_apart:.0f} %"),
         (
-            f"between the spectra (halves of the reals: {found.spectra.halves_differ:#.2g})",
-            f"{found.spectra.differ:#.2g} dB",
+            f"between the spectra (halves of the reals: {found.spectra.halves_differ:.2f})",
+            f"{found.spectra.differ:.1f} dB",
         ),
     ]
     if found.probe.trained is not None:

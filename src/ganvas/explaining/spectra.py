@@ -55,8 +55,8 @@ class Spectra:
     @property
     def words(self) -> list[str]:
         said = [
-            f"The spectra lie {self.differ:#.2g} dB apart; those of two halves of the real pictures "
-            f"{self.halves_differ:#.2g} dB."
+            f"The spectra lie {self.differ:.1f} dB apart; those of two halves of the real pictures "
+            f"{self.halves_differ:.2f} dB."
         ]
         deviating = 0
         for name, low, high, looks_like in BANDS:
