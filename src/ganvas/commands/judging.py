@@ -73,6 +73,7 @@ def evaluate(
         Print one JSON document and nothing else.
     """
     from ganvas.evaluating import evaluate as evaluate_library
+    from ganvas.evaluation.metrics.gathering import is_first
     from ganvas.progress import spinner
 
     with spinner() as say:
@@ -88,6 +89,8 @@ def evaluate(
             device=device,
             progress=say,
         )
+    if not is_first():
+        return 0  # of several processes one tells the result
     if as_json:
         print_json(verdict.to_json())
         return 0
