@@ -15,7 +15,7 @@ from ganvas.evaluation.metrics.modes import ENOUGH
 from ganvas.explaining.clusters import assign, k_means
 
 K = 5  # neighbours that make a ball, as for coverage
-SURE_ENOUGH = 5  # samples expected of a group, below which drawing none of it may be chance
+SURE_ENOUGH = 10  # samples expected of a group, below which drawing hardly any may be chance in one of many groups
 MOST_CLUSTERS = 12
 PER_CLUSTER = 10  # the square of how many pictures a group should have: sqrt(N / 10) groups
 SHOWN = 8
