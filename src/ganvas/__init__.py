@@ -13,6 +13,7 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.version import __version__
 
 if TYPE_CHECKING:
+    from ganvas.comparing import compare
     from ganvas.data.prepare import check_source as check
     from ganvas.data.prepare import prepare
     from ganvas.data.sources import open_source
@@ -30,6 +31,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "check",
+    "compare",
     "evaluate",
     "explain",
     "load",
@@ -46,6 +48,7 @@ _WHERE = {
     "load": "ganvas.model",
     "Run": "ganvas.training.loop",
     "train": "ganvas.training.loop",
+    "compare": "ganvas.comparing",
     "evaluate": "ganvas.evaluating",
     "explain": "ganvas.explaining.explanation",
     "open_source": "ganvas.data.sources",
