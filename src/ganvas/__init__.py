@@ -13,10 +13,12 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.version import __version__
 
 if TYPE_CHECKING:
+    from ganvas.comparing import compare
     from ganvas.data.prepare import check_source as check
     from ganvas.data.prepare import prepare
     from ganvas.data.sources import open_source
     from ganvas.evaluating import evaluate
+    from ganvas.explaining.explanation import explain
     from ganvas.model import Model, load
     from ganvas.report import write_report
     from ganvas.sweeps.sweep import sweep
@@ -29,7 +31,9 @@ __all__ = [
     "UsageError",
     "__version__",
     "check",
+    "compare",
     "evaluate",
+    "explain",
     "load",
     "open_source",
     "prepare",
@@ -44,7 +48,9 @@ _WHERE = {
     "load": "ganvas.model",
     "Run": "ganvas.training.loop",
     "train": "ganvas.training.loop",
+    "compare": "ganvas.comparing",
     "evaluate": "ganvas.evaluating",
+    "explain": "ganvas.explaining.explanation",
     "open_source": "ganvas.data.sources",
     "prepare": "ganvas.data.prepare",
     "sweep": "ganvas.sweeps.sweep",

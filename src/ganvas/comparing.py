@@ -43,13 +43,13 @@ class Comparison:
 
     @property
     def words(self) -> str:
-        """What the first line says, which is the distance, and whether anything could not be ranked."""
-        unranked = [line.metric for line in self.lines if line.why]
-        more = f" Not ranked: {', '.join(unranked)} ({self._why(unranked[0])})." if unranked else ""
-        return self.lines[0].words + more
-
-    def _why(self, metric: str) -> str:
-        return next(line.why for line in self.lines if line.metric == metric)
+        """What the first line says, which is the distance, and what could not be ranked, and what to do about it."""
+        unranked = [line for line in self.lines if line.why]
+        said = [] if self.lines[0].why else [self.lines[0].words]
+        if unranked:
+            said.append(f"Not ranked: {', '.join(line.metric for line in unranked)} ({unranked[0].why}).")
+            said.append("To have all judged anew and alike, give --samples, or --data to name the reference.")
+        return " ".join(said)
 
     def to_json(self) -> dict[str, Any]:
         """{"schema": 1, "runs": [...], "lines": [{"metric", "numbers", "ranks", "words", "why"}], "words": ...}."""

@@ -24,16 +24,17 @@ class Line:
     y: Sequence[float]
 
 
-def chart(lines: Sequence[Line], x_name: str) -> Markup:
+def chart(lines: Sequence[Line], x_name: str, *, smooth: bool = True) -> Markup:
     """The lines over one x axis, at most 4 of them: raw values pale, running medians over a twentieth bold.
 
+    smooth: False where single values matter, as the peaks of a spectrum do: all are drawn bold and none is cut off.
     Returns an empty string if there is nothing to draw.
     """
     finite = [(x, y) for line in lines for x, y in zip(line.x, line.y, strict=True) if math.isfinite(y)]
     if not finite:
         return Markup("")
     x_low, x_high = min(x for x, _ in finite), max(x for x, _ in finite)
-    y_low, y_high = _y_range([y for _, y in finite])
+    y_low, y_high = _y_range([y for _, y in finite], CUT if smooth else 0.0)
     x_span = x_high - x_low or 1.0
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -50,12 +51,12 @@ def chart(lines: Sequence[Line], x_name: str) -> Markup:
         across, _ = place(x, y_low)
         parts.append(f'<text x="{across:.1f}" y="{HEIGHT - 10}" text-anchor="middle">{short(x)}</text>')
     for number, line in enumerate(lines):
-        if len(line.x) > 20:
+        if smooth and len(line.x) > 20:
             parts.append(f'<path class="raw line{number}" d="{_path(line.x, line.y, place)}"/>')
-            smooth = running_median(line.y, max(3, len(line.y) // 20))
+            bold = running_median(line.y, max(3, len(line.y) // 20))
         else:
-            smooth = list(line.y)
-        parts.append(f'<path class="line{number}" d="{_path(line.x, smooth, place)}"/>')
+            bold = list(line.y)
+        parts.append(f'<path class="line{number}" d="{_path(line.x, bold, place)}"/>')
     parts.append("</svg>")
     return Markup("".join(parts))
 
@@ -92,10 +93,10 @@ def short(number: float) -> str:
     return f"{number:.3g}"
 
 
-def _y_range(values: list[float]) -> tuple[float, float]:
-    """From the first to the last percentile, with room around."""
+def _y_range(values: list[float], share: float) -> tuple[float, float]:
+    """From the lowest to the highest but for that share at either end, with room around."""
     ordered = sorted(values)
-    cut = int(CUT * len(ordered))
+    cut = int(share * len(ordered))
     low, high = ordered[cut], ordered[-1 - cut]
     room = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
     return low - room, high + room

@@ -15,6 +15,8 @@ from torch import Tensor
 from ganvas.data.sources import open_source
 from ganvas.data.store import Store, StoreOptions, open_store, read_store
 from ganvas.errors import GanvasError, UsageError
+from ganvas.evaluation.backbones.contract import Backbone
+from ganvas.evaluation.backbones.shared import SharedBackbone
 from ganvas.evaluation.backbones.table import OWN, find_backbone
 from ganvas.evaluation.extra_measures import Walkable, find_extras
 from ganvas.evaluation.feature_training import Progress
@@ -24,6 +26,7 @@ from ganvas.evaluation.memorisation.card import memorisation_card
 from ganvas.evaluation.passport import Drawn
 from ganvas.evaluation.presets import find_preset
 from ganvas.evaluation.rows import spread
+from ganvas.games.engine import Engine, open_engine
 from ganvas.images import Integers
 from ganvas.model import Model, find_model_folder
 from ganvas.networks.contract import Mapped
@@ -59,6 +62,9 @@ def evaluate(
     features and reference. trunc, weights: of a model, as for `sample`.
     copies: a folder for MEMORISATION.md and nearest.png: how copies were looked for, and what comes nearest to one.
 
+    Started by `torchrun`, the processes share the drawing and the looking of a network that is not the data's own; each
+    returns the verdict.
+
     Every number carries its passport (see `ganvas.evaluation.passport`). Raises UsageError for unknown names, or what a
     preset sets given besides; GanvasError when there is nothing to compare with, the pictures do not fit each other,
     weights cannot be had, or a metric that was named cannot be measured.
@@ -66,29 +72,35 @@ def evaluate(
     if samples is not None and samples < 2:
         raise UsageError(f"--samples {samples}: give at least 2; 10000 make a number that others can stand beside")
     asked = _Asked.of(features, metrics, preset, samples, trunc, weights)
+    engine = open_engine(device)
+    progress = progress if engine.is_main else None
     if copies is not None:
         _make_folder(Path(copies))
     if is_model(Path(what)):
-        model = load_from_run(Path(what), weights, device)
-        store = data_of_model(Path(what), model, data)
-        own = learn_features(store, device=model.device, effort=_effort_of(Path(what)), progress=progress)
-        pictures, labels, drawn = draw_for_judging(model, asked.samples or DEFAULT_SAMPLES, trunc)
+        model = load_from_run(Path(what), weights, str(engine.device))
+        store = engine.main_first(lambda: data_of_model(Path(what), model, data))
+        effort = effort_of(Path(what))
+        own = engine.main_first(lambda: learn_features(store, device=model.device, effort=effort, progress=progress))
+        drawn_so = draw_for_judging(model, asked.samples or DEFAULT_SAMPLES, trunc, shared=engine.world > 1)
+        pictures, labels, drawn = drawn_so
         same_classes = model.config.class_names == store.class_names
         labels = labels if same_classes else None
         called = "samples"
-        verdict = asked.judge(pictures, labels, store, own, drawn, _walkable(model, trunc), called, progress)
+        verdict = asked.judge(pictures, labels, store, own, drawn, _walkable(model, trunc), called, engine, progress)
     elif data is None:
         raise UsageError(f"{what} is a source of pictures: say with --data what to compare it with")
     else:
-        store = open_store(open_source(data), StoreOptions())
+        real = data
+        store = engine.main_first(lambda: open_store(open_source(real), StoreOptions()))
         options = StoreOptions(resolution=(store.height, store.width), channels=store.channels)
-        other = open_store(open_source(what), options)
+        other = engine.main_first(lambda: open_store(open_source(what), options))
         rows = spread(len(other.images), asked.samples or len(other.images))
         labels = other.labels[rows] if other.labels is not None and other.class_names == store.class_names else None
-        drawn, own = Drawn(what=other.fingerprint), learn_features(store, progress=progress)
+        own = engine.main_first(lambda: learn_features(store, device=engine.device, progress=progress))
+        drawn = Drawn(what=other.fingerprint)
         pictures, called = other.images[rows], "pictures"
-        verdict = asked.judge(pictures, labels, store, own, drawn, None, called, progress)
-    if copies is not None:
+        verdict = asked.judge(pictures, labels, store, own, drawn, None, called, engine, progress)
+    if copies is not None and engine.is_main:
         write_text_atomically(Path(copies) / "MEMORISATION.md", memorisation_card(verdict.memorisation, called))
         save_nearest(Path(copies) / "nearest.png", verdict.memorisation, pictures, store.images)
     return verdict
@@ -152,9 +164,13 @@ class _Asked:
         drawn: Drawn,
         generator: Walkable | None,
         what: str,
+        engine: Engine,
         progress: Progress | None,
     ) -> Verdict:
-        network = own if self.features == OWN else find_backbone(self.features, store=store, device=own.net.mean.device)
+        network: Backbone = own
+        if self.features != OWN:
+            network = find_backbone(self.features, store=store, device=own.net.mean.device)
+            network = SharedBackbone(network) if engine.world > 1 else network
         return judge(
             pictures,
             labels,
@@ -209,7 +225,7 @@ def is_model(path: Path) -> bool:
     return True
 
 
-def _effort_of(path: Path) -> float:
+def effort_of(path: Path) -> float:
     """The features of the run's own verdict, so that both numbers can stand beside each other."""
     folder = RunFolder(path)
     return judge_effort(read_settings(folder.settings)[1].minutes) if folder.settings.is_file() else 1.0

@@ -18,7 +18,17 @@ from jinja2 import ChainableUndefined, Environment
 
 from ganvas.curves import Line, chart
 from ganvas.errors import GanvasError
-from ganvas.report_reading import Event, is_number, listed, mapping, picture, progress_steps, read_run
+from ganvas.report_reading import (
+    EXPLANATION,
+    Event,
+    RunFiles,
+    is_number,
+    listed,
+    mapping,
+    picture,
+    progress_steps,
+    read_run,
+)
 
 REPORT = "report.html"
 MARKS = ("run.json", "settings.yaml", "stats.jsonl", "samples")  # a folder without any of these is no run
@@ -129,6 +139,7 @@ def render(run: Path) -> str:
         reals=reals,
         steps=progress_steps(run / "samples", files.missing),
         nearest=picture(run / "samples" / "nearest.png", files.missing, "samples beside the nearest training pictures"),
+        explained=explained(run, files),
         curves=curves(stats),
         events=[in_words(event) for event in files.events if event.get("event") not in ("stats", "health", None)],
         facts=files.facts,
@@ -138,6 +149,23 @@ def render(run: Path) -> str:
         settings=files.settings,
         missing=files.missing,
     )
+
+
+def explained(run: Path, files: RunFiles) -> dict[str, Any]:
+    """The gist of an explanation: what each section says first, two pictures, and whether it is of another model."""
+    if not files.explanation:
+        return {}
+    said = mapping(files.explanation, "words")
+    folder = run / EXPLANATION.parent
+    first = {name: unbroken(str(listed(said, name)[0])) for name in said if listed(said, name)}
+    missing = [unbroken(str(sentence)) for sentence in listed(said, "missing")]
+    return {
+        "outdated": files.explanation.get("model_hash") != files.facts.get("model_hash"),
+        "words": [*missing, *(first[name] for name in ("looks", "spectra", "drift", "probe") if name in first)],
+        "looks": picture(folder / "looks_fake.png", files.missing, "where the discriminator looks", widest=960),
+        "lonely": picture(folder / "missing.png", [], "real pictures without a sample near", widest=960),
+        "seeds": listed(mapping(mapping(files.explanation, "looks"), "fake"), "numbers"),
+    }
 
 
 def curves(stats: Sequence[Event]) -> list[dict[str, Any]]:

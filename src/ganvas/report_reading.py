@@ -19,6 +19,7 @@ from PIL import Image
 
 MOST_STEPS = 8  # sheets in the strip that shows progress
 WIDEST_STEP = 480  # pixels
+EXPLANATION = Path("explain", "explain.json")
 
 Event = dict[str, Any]
 
@@ -30,6 +31,7 @@ class RunFiles:
     settings: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     verdict: dict[str, Any] = field(default_factory=dict)
+    explanation: dict[str, Any] = field(default_factory=dict)  # empty where nobody asked for one
     events: list[Event] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
@@ -40,6 +42,8 @@ def read_run(run: Path) -> RunFiles:
     files.facts = _mapping_of(run / "run.json", json.loads, "what was trained, and how long", files.missing)
     files.settings = _mapping_of(run / "settings.yaml", yaml.safe_load, "the settings", files.missing)
     files.verdict = _mapping_of(run / "verdict.json", json.loads, "the run was not judged", files.missing)
+    if (run / EXPLANATION).exists():
+        files.explanation = _mapping_of(run / EXPLANATION, json.loads, "what the pictures show", files.missing)
     files.events = _events(run / "stats.jsonl", files.missing)
     return files
 

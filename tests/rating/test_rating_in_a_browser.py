@@ -166,7 +166,10 @@ def test_an_answer_waits_for_a_server_that_is_started_again(tmp_path: Path, page
 def test_everything_can_be_done_by_tab_and_enter_and_is_announced(tmp_path: Path, page: Any) -> None:
     file = study_file(tmp_path)
     with server.serving(file, "127.0.0.1", 0) as port:
-        begin(page, file, port)
+        page.goto(f"http://127.0.0.1:{port}/?token={file.token}")
+        page.get_by_role("button", name="Begin").wait_for()
+        page.keyboard.press("Enter")  # in the field of the name, which has the focus
+        wait_for(page, 0)
         focused = page.evaluate("document.activeElement.id")
         assert focused == "question"
         page.keyboard.press("Tab")

@@ -1,4 +1,4 @@
-"""evaluate, compare and rate."""
+"""evaluate, compare, rate and explain."""
 
 from __future__ import annotations
 
@@ -77,6 +77,7 @@ def evaluate(
         Print one JSON document and nothing else.
     """
     from ganvas.evaluating import evaluate as evaluate_library
+    from ganvas.evaluation.metrics.gathering import is_first
     from ganvas.progress import spinner
 
     with spinner() as say:
@@ -93,6 +94,8 @@ def evaluate(
             copies=copies,
             progress=say,
         )
+    if not is_first():
+        return 0  # of several processes one tells the result
     if as_json:
         print_json(verdict.to_json())
         return 0
@@ -234,3 +237,39 @@ def rate(
     print()
     print_ratings(read_results(file.path.parent))
     return 0 if caught == signal.SIGINT else 128 + caught
+
+
+def explain_run(
+    run: Path,
+    /,
+    *,
+    samples: int = 1_000,
+    device: str = "auto",
+    threads: int | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Show what a run's pictures show: where D looks, the best and worst samples, what is missing, spectra, drift.
+
+    Writes explain.html and the folder explain/ into the run, and its report again with the gist.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    samples
+        How many pictures to draw, of the seeds from 0 on.
+    device
+        auto, cpu, cuda or mps.
+    threads
+        CPU threads [default: PyTorch's own choice].
+    as_json
+        Print explain.json and nothing else.
+    """
+    from ganvas.explaining.explanation import explain
+
+    found = explain(run, samples=samples, device=device, threads=threads, quiet=as_json)
+    if as_json:
+        print_json(found.document)
+    else:
+        print(f"{found.words}\n\npage: {found.page}")
+    return 0

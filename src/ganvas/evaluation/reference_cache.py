@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ganvas.evaluation.backbones.contract import Backbone
+from ganvas.evaluation.backbones.shared import SharedBackbone
 
 if TYPE_CHECKING:
     from ganvas.data.store import Store
@@ -30,14 +31,11 @@ def reference_features(features: Backbone, store: Store, rows: NDArray[np.int64]
     damaged or cannot be written costs nothing but time.
     """
     path = store.path / f"seen-{_key(features, store.fingerprint, rows)}.safetensors"
-    expected = (len(rows), features.features)
-    try:
-        kept: Tensor = load_file(path)["features"]
-        if tuple(kept.shape) == expected and bool(kept.isfinite().all()):
-            os.utime(path)
-            return kept
-    except (OSError, KeyError, SafetensorError):
-        pass
+    kept = _kept(path, (len(rows), features.features))
+    if isinstance(features, SharedBackbone) and not features.all_have(kept is not None):
+        kept = None  # those who have it help those who do not
+    if kept is not None:
+        return kept
     seen = features.extract(store.images, rows=rows)
     if seen.numel() * seen.element_size() <= LARGEST:
         _keep(seen, path)
@@ -48,6 +46,17 @@ def _key(features: Backbone, fingerprint: str, rows: NDArray[np.int64]) -> str:
     which = hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes()).hexdigest()
     words = json.dumps([features.name, features.hash, features.resize, features.value_range, fingerprint, which])
     return hashlib.sha256(words.encode()).hexdigest()[:24]
+
+
+def _kept(path: Path, expected: tuple[int, int]) -> Tensor | None:
+    try:
+        kept: Tensor = load_file(path)["features"]
+        if tuple(kept.shape) == expected and bool(kept.isfinite().all()):
+            os.utime(path)
+            return kept
+    except (OSError, KeyError, SafetensorError):
+        pass
+    return None
 
 
 def _keep(seen: Tensor, path: Path) -> None:

@@ -89,6 +89,12 @@ class Engine:
         result: T = box[0]
         return result
 
+    def main_first(self, work: Callable[[], T]) -> T:
+        """Every process does it, the main one before the others: they find on disk what it has kept."""
+        done: list[T] = []
+        self.on_main(lambda: done.append(work()))
+        return done[0] if done else work()
+
     def gather(self, thing: Any) -> list[Any]:
         """The plain data of all processes, in every process."""
         if self.world == 1:

@@ -88,6 +88,7 @@ function showStart() {
   at("examples-sheet").classList.toggle("pixelated", state.pixelated);
   at("examples-sheet").replaceChildren(...state.examples.map((source) => image(source, "A real picture")));
   view("start");
+  at("name").focus(); // so that Enter begins
 }
 
 function image(source, words) {

@@ -15,6 +15,7 @@ from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features, learn_features
 from ganvas.evaluation.judge import Verdict, judge
 from ganvas.evaluation.memorisation.card import memorisation_card
+from ganvas.evaluation.metrics.gathering import gathered, rows_here
 from ganvas.evaluation.passport import Drawn
 from ganvas.images import Integers
 from ganvas.model import Model
@@ -77,14 +78,20 @@ def finish(
 
 
 def draw_for_judging(
-    model: Model, samples: int, trunc: float = 1.0
+    model: Model, samples: int, trunc: float = 1.0, *, shared: bool = False
 ) -> tuple[Integers, NDArray[np.int64] | None, Drawn]:
     """The pictures a verdict is about: [N, C, H, W] integers, their labels, and where they come from.
 
-    Always of the same seeds.
+    Always of the same seeds. shared: every process of the group calls this and draws a part; all get all pictures.
     """
     seeds = range(JUDGE_SEED, JUDGE_SEED + samples)
-    pictures: NDArray[Any] = np.ascontiguousarray(model.sample(seeds, trunc=trunc, batch=256).transpose(0, 3, 1, 2))
+    ours = rows_here(samples) if shared else range(samples)
+    pictures: NDArray[Any] = model.sample([seeds[i] for i in ours], trunc=trunc, batch=256).transpose(0, 3, 1, 2)
+    pictures = np.ascontiguousarray(pictures)
+    if shared:
+        flat = torch.from_numpy(pictures.reshape(len(pictures), -1).view(np.uint8))  # bytes: not all groups send uint16
+        together = gathered(torch.tensor(ours), flat, samples).numpy().view(pictures.dtype)
+        pictures = together.reshape(samples, *pictures.shape[1:])
     drawn = Drawn(f"{seeds[0]}-{seeds[-1]}", trunc, model.config.weights, model.hash)
     return pictures, model.labels_for(seeds), drawn
 

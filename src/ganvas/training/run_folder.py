@@ -38,6 +38,9 @@ class RunFolder:
         self.verdict = path / "verdict.json"
         self.memorisation = path / "MEMORISATION.md"
         self.report = path / "report.html"
+        self.explain = path / "explain"
+        self.explanation = self.explain / "explain.json"
+        self.explain_page = path / "explain.html"
 
     def write_facts(self, facts: dict[str, Any]) -> None:
         write_text_atomically(self.facts, json.dumps(facts, indent=1, ensure_ascii=False))
@@ -122,12 +125,12 @@ def _next_numbered(runs: Path, source_name: str, recipe: str | None) -> Path:
 
 
 def _empty(folder: RunFolder) -> None:
-    for path in (folder.samples, folder.checkpoints, folder.model):
+    for path in (folder.samples, folder.checkpoints, folder.model, folder.explain):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
     for path in (
         *(folder.settings, folder.checkup, folder.checkup_page, folder.stats),
-        *(folder.verdict, folder.report, folder.facts),
+        *(folder.verdict, folder.report, folder.explain_page, folder.facts),
     ):
         path.unlink(missing_ok=True)
 

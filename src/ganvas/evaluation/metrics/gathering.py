@@ -54,6 +54,16 @@ def gathered(rows: Tensor, values: Tensor, count: int) -> Tensor:
     return together
 
 
+def in_all(condition: bool) -> bool:
+    """Whether it holds in every process."""
+    return not _several() or int(_summed(torch.tensor([int(not condition)]))) == 0
+
+
+def is_first() -> bool:
+    """Whether this process is the one that tells the result."""
+    return not _several() or torch.distributed.get_rank() == 0
+
+
 def _several() -> bool:
     return (
         torch.distributed.is_available()

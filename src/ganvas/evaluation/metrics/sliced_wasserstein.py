@@ -27,6 +27,7 @@ COARSEST = 16  # pixels: a level whose shorter side would be less is not made
 MOST_PICTURES = 16_384  # the paper's number
 SCALE = 1000  # the paper's unit
 PROJECTIONS = 2**25  # held at once for each set: 128 MiB
+HELD = 2**26  # numbers of a set's patches that are kept, and not cut again for each bunch of directions: 256 MiB
 BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
@@ -53,17 +54,16 @@ def sliced_wasserstein(a: Integers, b: Integers, *, seed: int = 0) -> SlicedWass
     checked_alike(a, b)
     sizes = level_sizes(*a.shape[2:])
     count = min(len(a), len(b), MOST_PICTURES)
-    sets = tuple((images, spread(len(images), count)) for images in (a, b))
     along = directions(a.shape[1], seed)
     distances = []
     for level in range(len(sizes)):
-        normalised = [_normalised(along, *_mean_and_deviation(*one, level, len(sizes), seed)) for one in sets]
+        sets = [_Patches(images, spread(len(images), count), level, len(sizes), seed) for images in (a, b)]
+        normalised = [_normalised(along, *_mean_and_deviation(one)) for one in sets]
         total = 0.0
-        # The patches are cut again for each bunch of directions: it is their projections that must fit into memory.
         bunch = max(1, PROJECTIONS // (count * PATCHES))
         for chosen in (slice(first, first + bunch) for first in range(0, DIRECTIONS, bunch)):
             a_along, b_along = (
-                _projected(*one, level, len(sizes), seed, weights[:, chosen], offset[chosen])
+                _projected(one, weights[:, chosen], offset[chosen])
                 for one, (weights, offset) in zip(sets, normalised, strict=True)
             )
             total += float(earth_movers(a_along, b_along).sum())
@@ -132,27 +132,39 @@ def directions(channels: int, seed: int) -> Tensor:
     return unit
 
 
-def _patches_of(
-    images: Integers, rows: NDArray[np.int64], level: int, count: int, seed: int
-) -> Iterator[tuple[slice, Tensor]]:
-    """The patches [n * 128, 7, 7, C] of some pictures at a time, and their place among all."""
-    for numbers in row_pieces(np.arange(len(rows))):
-        x = pyramid_level(levels(images, rows[numbers]).float(), level, count)
-        cut = patches(x, patch_corners(numbers, level, x.shape[2], x.shape[3], seed))
-        yield slice(int(numbers[0]) * PATCHES, (int(numbers[-1]) + 1) * PATCHES), cut
+class _Patches:
+    """The patches of some pictures of a set at one level: kept once they were cut, where they fit."""
+
+    def __init__(self, images: Integers, rows: NDArray[np.int64], level: int, count: int, seed: int) -> None:
+        self.images, self.rows, self.level, self.count, self.seed = images, rows, level, count, seed
+        self._fit = len(rows) * PATCHES * PATCH * PATCH * images.shape[1] <= HELD
+        self._kept: list[tuple[slice, Tensor]] = []
+
+    def __len__(self) -> int:
+        return len(self.rows) * PATCHES
+
+    def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
+        """The patches [n * 128, 7, 7, C] of some pictures at a time, and their place among all."""
+        if self._fit and not self._kept:
+            self._kept = list(self._cut())
+        return iter(self._kept) if self._fit else self._cut()
+
+    def _cut(self) -> Iterator[tuple[slice, Tensor]]:
+        for numbers in row_pieces(np.arange(len(self.rows))):
+            x = pyramid_level(levels(self.images, self.rows[numbers]).float(), self.level, self.count)
+            cut = patches(x, patch_corners(numbers, self.level, x.shape[2], x.shape[3], self.seed))
+            yield slice(int(numbers[0]) * PATCHES, (int(numbers[-1]) + 1) * PATCHES), cut
 
 
-def _mean_and_deviation(
-    images: Integers, rows: NDArray[np.int64], level: int, count: int, seed: int
-) -> tuple[Tensor, Tensor]:
+def _mean_and_deviation(cuts: _Patches) -> tuple[Tensor, Tensor]:
     """Of each channel over all patches: [C], [C] float64."""
-    channels = images.shape[1]
+    channels = cuts.images.shape[1]
     total, squares = torch.zeros(2, channels, dtype=torch.float64)
-    for _, cut in _patches_of(images, rows, level, count, seed):
+    for _, cut in cuts:
         values = cut.view(-1, channels).double()
         total += values.sum(0)
         squares += values.square().sum(0)
-    values_each = len(rows) * PATCHES * PATCH * PATCH
+    values_each = len(cuts) * PATCH * PATCH
     mean = total / values_each
     return mean, (squares / values_each - mean.square()).clamp_min(0).sqrt()
 
@@ -164,13 +176,11 @@ def _normalised(along: Tensor, mean: Tensor, deviation: Tensor) -> tuple[Tensor,
     return scaled.flatten(0, 1).float(), -(scaled * mean[:, None]).sum((0, 1)).float()
 
 
-def _projected(
-    images: Integers, rows: NDArray[np.int64], level: int, count: int, seed: int, weights: Tensor, offset: Tensor
-) -> Tensor:
-    """All patches along some directions: [F, D], [D] -> [D, len(rows) * 128]."""
-    projected = torch.empty(weights.shape[1], len(rows) * PATCHES)
-    for place, cut in _patches_of(images, rows, level, count, seed):
-        projected[:, place] = torch.addmm(offset, cut.flatten(1), weights).T
+def _projected(cuts: _Patches, weights: Tensor, offset: Tensor) -> Tensor:
+    """All patches along some directions: [F, D], [D] -> [D, patches]."""
+    projected = torch.empty(weights.shape[1], len(cuts))
+    for place, cut in cuts:
+        torch.addmm(offset[:, None], weights.T, cut.flatten(1).T, out=projected[:, place])
     return projected
 
 
