@@ -85,25 +85,30 @@ def evaluate(
         pictures, labels, drawn = drawn_so
         same_classes = model.config.class_names == store.class_names
         labels = labels if same_classes else None
-        called = "samples"
-        verdict = asked.judge(pictures, labels, store, own, drawn, _walkable(model, trunc), called, engine, progress)
+        generator, called = _walkable(model, trunc), "samples"
     elif data is None:
         raise UsageError(f"{what} is a source of pictures: say with --data what to compare it with")
     else:
-        real = data
-        store = engine.main_first(lambda: open_store(open_source(real), StoreOptions()))
-        options = StoreOptions(resolution=(store.height, store.width), channels=store.channels)
-        other = engine.main_first(lambda: open_store(open_source(what), options))
-        rows = spread(len(other.images), asked.samples or len(other.images))
-        labels = other.labels[rows] if other.labels is not None and other.class_names == store.class_names else None
-        own = engine.main_first(lambda: learn_features(store, device=engine.device, progress=progress))
-        drawn = Drawn(what=other.fingerprint)
-        pictures, called = other.images[rows], "pictures"
-        verdict = asked.judge(pictures, labels, store, own, drawn, None, called, engine, progress)
+        pictures, labels, store, own, drawn = _of_source(what, data, asked.samples, engine, progress)
+        generator, called = None, "pictures"
+    verdict = asked.judge(pictures, labels, store, own, drawn, generator, called, engine, progress)
     if copies is not None and engine.is_main:
         write_text_atomically(Path(copies) / "MEMORISATION.md", memorisation_card(verdict.memorisation, called))
         save_nearest(Path(copies) / "nearest.png", verdict.memorisation, pictures, store.images)
     return verdict
+
+
+def _of_source(
+    what: str | Path, data: str | Path, samples: int | None, engine: Engine, progress: Progress | None
+) -> tuple[Integers, NDArray[np.int64] | None, Store, Features, Drawn]:
+    """A source's pictures, their labels where the classes are the data's, and the data with their features."""
+    store = engine.main_first(lambda: open_store(open_source(data), StoreOptions()))
+    options = StoreOptions(resolution=(store.height, store.width), channels=store.channels)
+    other = engine.main_first(lambda: open_store(open_source(what), options))
+    rows = spread(len(other.images), samples or len(other.images))
+    labels = other.labels[rows] if other.labels is not None and other.class_names == store.class_names else None
+    own = engine.main_first(lambda: learn_features(store, device=engine.device, progress=progress))
+    return other.images[rows], labels, store, own, Drawn(what=other.fingerprint)
 
 
 def _make_folder(path: Path) -> None:
