@@ -41,8 +41,8 @@ def evaluate(
         raise UsageError(f"--samples {samples}: give at least 2; 10000 make a number that others can stand beside")
     if _is_model(Path(what)):
         model = load_from_run(Path(what), weights, device)
-        store = _data_of_model(Path(what), model, data)
-        features = learn_features(store, device=model.device, effort=_effort_of(Path(what)))
+        store = data_of_model(Path(what), model, data)
+        features = learn_features(store, device=model.device, effort=effort_of(Path(what)))
         pictures, labels, drawn = draw_for_judging(model, samples or DEFAULT_SAMPLES, trunc)
         same_classes = model.config.class_names == store.class_names
         return judge(pictures, labels if same_classes else None, store, features, drawn=drawn)
@@ -66,13 +66,14 @@ def _is_model(path: Path) -> bool:
     return True
 
 
-def _effort_of(path: Path) -> float:
+def effort_of(path: Path) -> float:
     """The features of the run's own verdict, so that both numbers can stand beside each other."""
     folder = RunFolder(path)
     return judge_effort(read_settings(folder.settings)[1].minutes) if folder.settings.is_file() else 1.0
 
 
-def _data_of_model(path: Path, model: Model, data: str | Path | None) -> Store:
+def data_of_model(path: Path, model: Model, data: str | Path | None) -> Store:
+    """`data` as pictures of the model's size; by default what the run at `path` was trained on."""
     config = model.config
     if data is None and is_run(path):
         kept = Path(str(RunFolder(path).read_facts().get("store", "")))
