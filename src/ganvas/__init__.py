@@ -13,6 +13,7 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.version import __version__
 
 if TYPE_CHECKING:
+    from ganvas.augmenting import augment
     from ganvas.data.prepare import check_source as check
     from ganvas.data.prepare import prepare
     from ganvas.data.sources import open_source
@@ -20,14 +21,17 @@ if TYPE_CHECKING:
     from ganvas.model import Model, load
     from ganvas.report import write_report
     from ganvas.sweeps.sweep import sweep
+    from ganvas.synthetic.result import Augmented
     from ganvas.training.loop import Run, train
 
 __all__ = [
+    "Augmented",
     "GanvasError",
     "Model",
     "Run",
     "UsageError",
     "__version__",
+    "augment",
     "check",
     "evaluate",
     "load",
@@ -45,6 +49,8 @@ _WHERE = {
     "Run": "ganvas.training.loop",
     "train": "ganvas.training.loop",
     "evaluate": "ganvas.evaluating",
+    "augment": "ganvas.augmenting",
+    "Augmented": "ganvas.synthetic.result",
     "open_source": "ganvas.data.sources",
     "prepare": "ganvas.data.prepare",
     "sweep": "ganvas.sweeps.sweep",

@@ -49,14 +49,12 @@ class Copies:
         bytes_a_picture = 4 * pixel_vectors(self._images, self._rows[:1]).shape[1]
         if bytes_a_picture * len(self._rows) <= IN_MEMORY:
             self._pieces = list(pixel_pieces(self._images, self._rows))
-        held_out = store.held_out
-        if held_out is not None and len(held_out) >= FEWEST_UNSEEN:
+        held_out = store.held_out if store.held_out_count >= FEWEST_UNSEEN else None
+        if held_out is not None:
             queries, own = pixel_vectors(held_out.images, spread(len(held_out), MOST_COMPARED)), None
-            self.scale = "held-out pictures"
         else:
             chosen = spread(len(self._rows), MOST_COMPARED)
             queries, own = pixel_vectors(self._images, self._rows[chosen]), torch.from_numpy(chosen)
-            self.scale = "training pictures, each left out of its own search"
         self.threshold = copy_threshold(neighbours(queries, self._base(), NEIGHBOURS, own).closeness())
 
     def closeness(self, images: Integers) -> Numbers:
@@ -67,6 +65,13 @@ class Copies:
 
     def _base(self) -> list[Tensor] | Iterator[Tensor]:
         return pixel_pieces(self._images, self._rows) if self._pieces is None else self._pieces
+
+
+def copy_scale(store: Store) -> str:
+    """Which real pictures say how near to a training picture honest ones come."""
+    if store.held_out_count >= FEWEST_UNSEEN:
+        return "held-out pictures"
+    return "training pictures, each left out of its own search"
 
 
 @dataclass(frozen=True)

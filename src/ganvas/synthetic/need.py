@@ -42,7 +42,7 @@ def need_of(
     if ratio is not None:
         wanted = tuple(round(ratio * count) for count in real) if 0 < ratio <= 1000 else ()
         if not any(wanted):
-            raise UsageError(f"--ratio {ratio:g}: give a number up to 1000 that makes at least one picture, such as 0.5")
+            raise UsageError(f"--ratio {ratio:g}: give a number up to 1000 that makes a picture or more, as 0.5")
         return Need(names, real, wanted, f"{ratio:g} times the real pictures of each class")
     largest = max(real)
     if min(real) == largest:

@@ -1,0 +1,216 @@
+"""What a synthetic set brings: a small classifier learns without it, with it and from it alone, and is tested.
+
+Trained on generated pictures alone it gives the classification accuracy score (Ravuri and Vinyals, 2019). All
+classifiers of one comparison take as many steps, so that more pictures are no more training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ganvas.evaluation.feature_training import BATCH, default_pictures
+from ganvas.evaluation.metrics.classification_score import classifier_for, recognised
+from ganvas.evaluation.metrics.interval import Z, mean_interval
+from ganvas.evaluation.metrics.labelled import Labelled, joined, some_of
+from ganvas.synthetic.real_pictures import RealPictures, part_of
+
+FEWEST_TESTED = 20
+
+Right = NDArray[np.bool_]  # [seeds, test pictures]: whether the classifier of a seed was right
+Effect = Literal["gain", "loss", "none"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Share of the test pictures that are recognised, in [0, 1]: the mean over the seeds and its t interval."""
+
+    mean: float
+    interval: tuple[float, float]
+    of_each_seed: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much larger the share is with the generated pictures. over_seeds: its t interval over the seeds.
+
+    noise: half of a 95 % interval that counts both kinds of chance, that of the seeds and that of the test pictures,
+    which are the same for all seeds. Only a difference beyond it is called a gain or a loss: `effect`.
+    """
+
+    mean: float
+    over_seeds: tuple[float, float]
+    noise: float
+    test_pictures: int
+    effect: Effect
+
+
+@dataclass(frozen=True)
+class OfClasses:
+    """The same for the test pictures of one class, or of several together."""
+
+    names: tuple[str, ...]
+    without: float
+    with_generated: float
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """With so many real pictures: the classifier without the generated ones and with them.
+
+    short: all short classes together, where there are others; of_each_class: every short class that was tested.
+    """
+
+    real_share: float
+    real_pictures: int
+    without: Score
+    with_generated: Score
+    difference: Difference
+    short: OfClasses | None
+    of_each_class: tuple[OfClasses, ...]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """alone: trained on generated pictures only; None where those do not hold every class.
+
+    set_aside: the test pictures were taken from those that the generator had learned from. steps: of each classifier.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    alone: Score | None
+    generated_pictures: int
+    test_pictures: int
+    set_aside: bool
+    seeds: int
+    steps: int
+
+
+Trained = Mapping[tuple[str, int], Right]  # by what was learned from, and the seed
+
+
+def measure_gain(
+    real: RealPictures,
+    generated: Labelled,
+    names: Sequence[str],
+    short: Sequence[int],
+    *,
+    seeds: int,
+    real_share: float,
+    steps: int | None = None,
+    trained: Trained | None = None,
+    on_trained: Callable[[str, int, Right], None] = lambda _what, _seed, _right: None,
+    show: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
+    device: torch.device | str = "cpu",
+) -> Gain | str:
+    """Compare classifiers of so many seeds, with all real pictures and with `real_share` of them; or say why not.
+
+    short: the numbers of the classes that the set was made for. trained: what an earlier call has handed to
+    `on_trained`, and need not be trained again. steps: of a classifier (default: some ten seconds on two cores).
+    """
+    classes, tested = len(names), real.test
+    if len(tested) < FEWEST_TESTED:
+        return f"{len(tested)} test pictures are too few: at least {FEWEST_TESTED} are needed"
+    if not len(generated):
+        return "no picture was generated"
+    if steps is None:
+        net = classifier_for(real.learned.images, classes, torch.Generator())
+        steps = default_pictures(net, len(real.learned)) // BATCH
+    amounts = {1.0: real.learned}
+    if real_share < 1:
+        amounts[real_share] = part_of(real.learned, real_share)
+    sets: dict[str, Labelled] = {}
+    for share, some in amounts.items():
+        sets[f"real {share:g}"], sets[f"joined {share:g}"] = some, joined(some, generated)
+    if len(np.unique(generated.labels)) == len(np.unique(tested.labels)) == classes:
+        sets["generated"] = generated
+    right = _train_all(sets, tested, classes, seeds, steps, trained or {}, on_trained, show, device)
+    comparisons = tuple(
+        _compare(share, len(some), right[f"real {share:g}"], right[f"joined {share:g}"], tested.labels, names, short)
+        for share, some in amounts.items()
+    )
+    alone = _score(right["generated"]) if "generated" in right else None
+    return Gain(comparisons, alone, len(generated), len(tested), real.set_aside, seeds, steps)
+
+
+def _train_all(
+    sets: Mapping[str, Labelled],
+    test: Labelled,
+    classes: int,
+    seeds: int,
+    steps: int,
+    trained: Trained,
+    on_trained: Callable[[str, int, Right], None],
+    show: Callable[[str, int, int], None],
+    device: torch.device | str,
+) -> dict[str, Right]:
+    found: dict[str, list[Right]] = {what: [] for what in sets}
+    for seed in range(seeds):
+        for number, (what, some) in enumerate(sets.items()):
+            show("training classifiers", seed * len(sets) + number, seeds * len(sets))
+            right = trained.get((what, seed))
+            if right is None:
+                right = recognised(_at_least_a_batch(some), test, classes, steps * BATCH, seed, device)
+                on_trained(what, seed, right)
+            found[what].append(right)
+    return {what: np.stack(rows) for what, rows in found.items()}
+
+
+def _at_least_a_batch(some: Labelled) -> Labelled:
+    """A few pictures again and again: or a small set would be trained by smaller batches, which is worse training."""
+    return some if len(some) >= BATCH else some_of(some, np.arange(BATCH) % len(some))
+
+
+def _compare(
+    share: float,
+    pictures: int,
+    without: Right,
+    with_generated: Right,
+    labels: NDArray[np.int64],
+    names: Sequence[str],
+    short: Sequence[int],
+) -> Comparison:
+    def of_classes(chosen: Sequence[int]) -> OfClasses:
+        rows = np.isin(labels, chosen)
+        a, b = without[:, rows], with_generated[:, rows]
+        return OfClasses(tuple(names[i] for i in chosen), float(a.mean()), float(b.mean()), difference(a, b))
+
+    tested = [label for label in short if (labels == label).any()]
+    some = 0 < len(tested) < len(np.unique(labels))
+    return Comparison(
+        share,
+        pictures,
+        _score(without),
+        _score(with_generated),
+        difference(without, with_generated),
+        of_classes(tested) if some else None,
+        tuple(of_classes([label]) for label in tested),
+    )
+
+
+def difference(without: Right, with_generated: Right) -> Difference:
+    """Between classifiers of the same seeds on the same test pictures: [S, N] and [S, N], S at least 2."""
+    change = with_generated.astype(np.float64) - without
+    over_seeds = mean_interval(change.mean(1).tolist())
+    count, of_pictures = change.shape[1], change.mean(0)
+    # Half a picture more in each cell (Agresti and Min, 2005), or three pictures that all changed would have no noise.
+    mean = of_pictures.sum() / (count + 2)
+    spread = (np.square(of_pictures).sum() + 1) / (count + 2) - mean**2
+    by_pictures = Z * math.sqrt(spread / (count + 2))
+    by_seeds = (over_seeds.high - over_seeds.low) / 2
+    found, noise = float(change.mean()), min(1.0, math.hypot(by_seeds, by_pictures * (count + 2) / count))
+    effect: Effect = "none" if abs(found) <= noise else "gain" if found > 0 else "loss"
+    return Difference(found, (over_seeds.low, over_seeds.high), noise, count, effect)
+
+
+def _score(right: Right) -> Score:
+    values = right.mean(1).tolist()
+    found = mean_interval(values)
+    return Score(sum(values) / len(values), (found.low, found.high), tuple(values))

@@ -1,0 +1,197 @@
+"""A synthetic set in plain sentences, and as the card that lies beside its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ganvas.synthetic.gain import Comparison, Difference, Gain, OfClasses
+from ganvas.synthetic.result import Augmented, ClassFilled, Origin
+
+NAMES_SHOWN = 8
+
+
+def describe(found: Augmented) -> str:
+    """What was kept and dropped, what could not be filled and why, and what it brings."""
+    sentences = [filled_words(found.classes)]
+    sentences += [short_words(row, found.origin) for row in found.classes if row.kept < row.wanted]
+    if not found.origin.conditional:
+        sentences.append(
+            "The generator knows no classes: each picture has the class that the classifier is over 90 % sure of "
+            f"({found.origin.classifier})."
+        )
+    return " ".join([*sentences, *gain_words(found.gain, found.origin)])
+
+
+def filled_words(classes: Sequence[ClassFilled]) -> str:
+    """How many were drawn, and what became of them."""
+    drawn, kept, extra = (sum(getattr(row, name) for row in classes) for name in ("drawn", "kept", "not_needed"))
+    beside = f", {extra} were not needed" if extra else ""
+    return f"{kept} pictures are kept of {drawn} drawn: {dropped_words(classes)}{beside}."
+
+
+def dropped_words(classes: Sequence[ClassFilled]) -> str:
+    """What each filter has dropped."""
+    other, below, copies, repeats = (
+        sum(getattr(row, name) for row in classes) for name in ("other_class", "below_bar", "copies", "repeats")
+    )
+    return (
+        f"{other} not seen as their class, {below} below D's bar, {copies} too near to a training picture, "
+        f"{repeats} repeats"
+    )
+
+
+def short_words(row: ClassFilled, origin: Origin) -> str:
+    """Why a class is not full."""
+    why = f"{row.drawn} candidates were tried ({dropped_words([row])})"
+    if not origin.conditional:
+        why = f"the generator, which knows no classes, gave {row.drawn} that look like it ({dropped_words([row])})"
+    return (
+        f"Class {row.name} could not be filled: {row.kept} of {row.wanted}, {why}; the limit is --tries {origin.tries}."
+    )
+
+
+def gain_words(gain: Gain | str, origin: Origin) -> list[str]:
+    """What the set brings, and on which pictures that was measured."""
+    if isinstance(gain, str):
+        return [f"The gain was not measured: {gain}."]
+    sentences = []
+    for comparison in gain.comparisons:
+        sentences.append(comparison_words(comparison))
+        if comparison.short is not None:
+            sentences.append(classes_words(comparison.short))
+    if gain.alone is not None:
+        real = gain.comparisons[0].without.mean
+        sentences.append(
+            f"From the generated pictures alone {percent(gain.alone.mean)} are recognised (classification accuracy "
+            f"score), from all real ones alone {percent(real)}."
+        )
+    sentences.append(test_words(gain, origin))
+    if len(gain.comparisons) > 1:
+        sentences.append(
+            "The generator and the filters were not trained anew on fewer pictures: what is added to a part of the "
+            "real ones carries what was learned from all of them."
+        )
+    return sentences
+
+
+def comparison_words(found: Comparison) -> str:
+    """A gain, a loss or neither, with so many real pictures."""
+    part = "" if found.real_share == 1 else f" ({100 * found.real_share:g} % of each class)"
+    amount = f"{'' if part else 'all '}{found.real_pictures} real pictures{part}"
+    return f"With {amount}: {effect_words(found.without.mean, found.with_generated.mean, found.difference)}."
+
+
+def classes_words(found: OfClasses) -> str:
+    """The same for the short classes together."""
+    names = ", ".join(found.names[:NAMES_SHOWN]) + (", ..." if len(found.names) > NAMES_SHOWN else "")
+    effect = effect_words(found.without, found.with_generated, found.difference)
+    return f"Of the short classes ({names}; {found.difference.test_pictures} test pictures): {effect}."
+
+
+def effect_words(without: float, with_generated: float, difference: Difference) -> str:
+    """One of three."""
+    both = f"{percent(without)} recognised without the generated ones, {percent(with_generated)} with them"
+    if difference.effect == "none":
+        return (
+            f"no gain: {both}, the difference of {100 * difference.mean:+.1f} points lies within the noise of "
+            f"{100 * difference.noise:.1f}"
+        )
+    return f"a {difference.effect} of {100 * abs(difference.mean):.1f} points (± {100 * difference.noise:.1f}): {both}"
+
+
+def test_words(gain: Gain, origin: Origin) -> str:
+    """Whether the test is fair."""
+    if not origin.trained_on_data:
+        return (
+            f"Tested on {gain.test_pictures} pictures; the generator was trained on other data than these, and whether "
+            "it has seen the test pictures there is not known."
+        )
+    if gain.set_aside:
+        return (
+            f"This flatters: no pictures are held out, so the test is {gain.test_pictures} training pictures, every "
+            "tenth of a class, kept from these classifiers but not from the generator and the filters."
+        )
+    return f"Tested on {gain.test_pictures} held-out pictures that the generator and the filters have not learned from."
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def card(found: Augmented) -> str:
+    """CARD.md."""
+    origin = found.origin
+    labelled_by = "asked of the generator and seen" if origin.conditional else "said"
+    bar = (
+        "no filter by D"
+        if origin.discriminator is None
+        else f"D of the run ({origin.discriminator} images seen): the {percent(origin.keep)} that it finds most real"
+    )
+    return "\n".join(
+        [
+            f"# {found.pictures} generated pictures",
+            "",
+            "Every picture here was drawn by a neural network. None is a photograph or a scan of anything.",
+            "",
+            f"- Generator: {origin.recipe or 'no recipe'}, {origin.images_seen} images seen, weights "
+            f"`{origin.model_sha256[:16]}`, truncation {origin.trunc:g}, of `{origin.run}`",
+            f"- Real pictures: `{origin.data}`, fingerprint `{origin.data_fingerprint[:16]}`",
+            f"- Wanted: {origin.rule}; at most {origin.tries} tries for each",
+            f"- Classes: {labelled_by} by a {origin.classifier}",
+            f"- Kept: {bar}; what is no nearer to one training picture than real pictures come (scale: "
+            f"{origin.copy_scale}; about 1 % of honest pictures go with the copies); no two equal ones",
+            f"- Made by ganvas {found.versions.get('ganvas', '')}; seed, class and weights are in each file and in "
+            "`metadata.jsonl`, all numbers in `manifest.json`",
+            "",
+            "| class | real | wanted | kept | drawn | other class | below D's bar | copies | repeats | not needed |",
+            "|---|---|---|---|---|---|---|---|---|---|",
+            *(_table_row(row) for row in found.classes if row.drawn or row.wanted),
+            "",
+            "## What it brings",
+            "",
+            *gain_words(found.gain, origin),
+            *_gain_table(found.gain),
+            "",
+            "## Cautions",
+            "",
+            "- For training only: whoever tests or publishes numbers on these pictures measures the generator.",
+            "- What the real pictures lack or show too often is lacking or too frequent here as well.",
+            "- The search for copies compares pixels with up to 60 000 training pictures. It finds near copies, and is "
+            "no proof that nothing private was kept.",
+            "- The gain is that of one small network; measure it again with your own.",
+            "",
+        ]
+    )
+
+
+def _table_row(row: ClassFilled) -> str:
+    name = row.name.replace("|", "\\|")
+    numbers = (row.real, row.wanted, row.kept, row.drawn, row.other_class, row.below_bar, row.copies, row.repeats)
+    return f"| {name} | " + " | ".join(map(str, (*numbers, row.not_needed))) + " |"
+
+
+def _gain_table(gain: Gain | str) -> list[str]:
+    """Every comparison, and every short class in it."""
+    if isinstance(gain, str):
+        return []
+    head = [
+        "",
+        f"{gain.seeds} classifiers each, of {gain.steps} steps; ± is half of a 95 % interval over seeds and test "
+        "pictures.",
+        "",
+        "| test pictures | real pictures | without | with generated | difference |",
+        "|---|---|---|---|---|",
+    ]
+    rows = []
+    for found in gain.comparisons:
+        count = found.real_pictures
+        rows.append(_gain_row("all", count, found.without.mean, found.with_generated.mean, found.difference))
+        for one in found.of_each_class:
+            rows.append(_gain_row(f"class {one.names[0]}", count, one.without, one.with_generated, one.difference))
+    return head + rows
+
+
+def _gain_row(what: str, real: int, without: float, with_generated: float, found: Difference) -> str:
+    what = f"{what} ({found.test_pictures})".replace("|", "\\|")
+    change = f"{100 * found.mean:+.1f} ± {100 * found.noise:.1f} points"
+    return f"| {what} | {real} | {percent(without)} | {percent(with_generated)} | {change} |"
