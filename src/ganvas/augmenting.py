@@ -158,10 +158,13 @@ def _labels_of(store: Store, model: Model, run: Path) -> NDArray[np.int64]:
     """Of the training pictures. Raises GanvasError where classes cannot be told, or are others than the model's."""
     labels, config = store.train.labels, model.config
     if labels is None or len(store.class_names) < 2:
-        knows = "the generator was asked for classes but" if config.classes else "neither the generator nor"
+        who = (
+            f"{store.source_name} has no classes"
+            if config.classes
+            else "neither the generator nor the data know classes"
+        )
         raise GanvasError(
-            f"{knows} the data {'do not know them' if config.classes else 'know classes'} ({store.labels_note}), so no "
-            "class can be filled: give --data with labelled pictures"
+            f"{who} ({store.labels_note}), so it is not known which are short: give --data with labelled pictures"
         )
     if config.classes and config.class_names != store.class_names:
         raise GanvasError(
@@ -170,6 +173,11 @@ def _labels_of(store: Store, model: Model, run: Path) -> NDArray[np.int64]:
         )
     if config.bits == 16 and config.channels > 1:
         raise GanvasError("colour pictures of 16 bits cannot be written as PNG without loss: train with 8 bits")
+    if config.bits != store.bits:
+        raise GanvasError(
+            f"{run} draws pictures of {config.bits} bits, those of {store.source_name} have {store.bits}: give --data "
+            "as the run was trained on"
+        )
     return labels
 
 

@@ -122,11 +122,10 @@ def card(found: Augmented) -> str:
     """CARD.md."""
     origin = found.origin
     labelled_by = "asked of the generator and seen" if origin.conditional else "said"
-    bar = (
-        "no filter by D"
-        if origin.discriminator is None
-        else f"D of the run ({origin.discriminator} images seen): the {percent(origin.keep)} that it finds most real"
-    )
+    bar = "whatever D thinks of it"
+    if origin.discriminator is not None:
+        best = f"the {100 * origin.keep:g} % of each class that it finds most real"
+        bar = f"by D of the run ({origin.discriminator} images seen) {best}"
     return "\n".join(
         [
             f"# {found.pictures} generated pictures",
@@ -139,7 +138,7 @@ def card(found: Augmented) -> str:
             f"- Wanted: {origin.rule}; at most {origin.tries} tries for each",
             f"- Classes: {labelled_by} by a {origin.classifier}",
             f"- Kept: {bar}; what is no nearer to one training picture than real pictures come (scale: "
-            f"{origin.copy_scale}; about 1 % of honest pictures go with the copies); no two equal ones",
+            f"{origin.copy_scale}, of which about 1 % are as near); no two equal ones",
             f"- Made by ganvas {found.versions.get('ganvas', '')}; seed, class and weights are in each file and in "
             "`metadata.jsonl`, all numbers in `manifest.json`",
             "",
