@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ganvas.training.plan import versions
+from ganvas.versions import versions
 
 Pairs = list[tuple[float, float]]  # ours, theirs
 

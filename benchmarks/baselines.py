@@ -39,7 +39,7 @@ from ganvas.data.prepare import prepare
 from ganvas.data.store import Store
 from ganvas.devices import device_words
 from ganvas.evaluation.features import Features, learn_features
-from ganvas.evaluation.judge import judge_pictures
+from ganvas.evaluation.judge import judge
 from ganvas.images import Integers, grid, save_png
 from ganvas.training.finish import judge_effort
 from ganvas.versions import versions
@@ -81,7 +81,7 @@ class Judge:
     def judge(self, pictures: Integers) -> dict[str, float]:
         """[N, 28, 28, 1] uint8 -> the numbers of a row."""
         channels_first: NDArray[Any] = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
-        verdict = judge_pictures(channels_first, None, self.store, self.features, reference="train")
+        verdict = judge(channels_first, None, self.store, self.features, reference="train", what="pictures")
         found = {metric.metric: round(metric.value, 4) for metric in verdict.metrics}
         return {**self.protocol.judge_pictures(pictures, None), **{name: found[name] for name in MANIFOLD}}
 

@@ -3,8 +3,10 @@
     python benchmarks/families.py --sets cats64.zip emoji128.zip cifar10_imagefolder.zip --minutes 5 \\
         --out benchmarks/results/families.json --sheets docs/images/families
 
-Each row is a real `ganvas train` with one thread and is written down as soon as it is there; a second call goes on with
-what is missing, and a row that was not run says so. `--only cats/fast` runs one row, `--parallel 2` two at a time.
+`--pixels` then adds, for the runs that are still there, two measures in which no network looks: `projected` learns
+through the judge's own. Each row is a real `ganvas train` with one thread and is written down as soon as it is there; a
+second call goes on with what is missing, and a row that was not run says so. `--only cats/fast` runs one row,
+`--parallel 2` two at a time.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ganvas.versions import versions
 
 FINALISTS = ("fast", "biggan", "stylegan2", "fastgan", "r3gan", "projected")
+PIXELS = ("sliced_wasserstein", "spectrum_distance")
 SHOWN = 8  # pictures a side of a sheet
 # What is narrower than the row of the recipe, so that a core gets through enough pictures of 64 pixels in minutes.
 NARROW: dict[str, tuple[str, ...]] = {
@@ -53,6 +56,14 @@ class Set:
 
 FINAL = (
     Set("cats", "cats64.zip", ("--resolution", "64"), narrow=True),
+    Set(
+        "cats500",
+        "cats64.zip",
+        ("--resolution", "64"),
+        most=500,
+        recipes=("fast", "fastgan", "projected"),
+        narrow=True,
+    ),
     Set("emoji", "emoji128.zip", ("--resolution", "64", "--channels", "4"), most=500, narrow=True),
     Set("cifar10", "cifar10_imagefolder.zip", ("--resolution", "32"), inside="train/", narrow=True),
 )
@@ -132,6 +143,14 @@ def train(pictures: Set, recipe: str, source: str, run: Path, minutes: float, se
     }
 
 
+def in_pixels(run: Path) -> dict[str, Any]:
+    """Two measures in which no network looks: of patches and of spectra, 1 000 samples a side."""
+    words = ["evaluate", str(run), "--samples", "1000", "--metrics", "sliced_wasserstein,spectrum_distance", "--json"]
+    done = subprocess.run([sys.executable, "-m", "ganvas", *words], capture_output=True, text=True, check=True)
+    rows = {m["metric"]: m for m in json.loads(done.stdout)["metrics"]}
+    return {name: {"value": rows[name]["value"], "real": rows[name]["real_value"]} for name in PIXELS}
+
+
 def sheet_of(run: Path, side: int) -> Image.Image:
     """Some samples of the run's model, with the classes in turn where it has some."""
     import ganvas
@@ -158,7 +177,7 @@ def beside(sheets: list[tuple[str, Path]], path: Path) -> None:
         draw.text((x + 2, y), name, fill="black", font=font)
         whole.paste(sheet_of(run, side), (x, y + bar))
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole.save(path, optimize=True)
+    whole.save(path, quality=88, optimize=True)
 
 
 def read_rows(path: Path) -> dict[str, Any]:
@@ -188,18 +207,23 @@ def show(rows: dict[str, Any], wanted: list[str]) -> None:
 
 def as_markdown(rows: dict[str, Any], wanted: list[str]) -> str:
     """The table for docs/recipes.md."""
-    lines = ["| set | recipe | images | images/s | distance (real) | precision | recall | coverage |", "|---" * 8 + "|"]
+    lines = [
+        "| set | recipe | images | images/s | distance (real) | precision | recall | coverage | patches | spectra |",
+        "|---" * 10 + "|",
+    ]
     for key in wanted:
         name, recipe = key.split("/")
         row = rows.get(key, {})
         if "metrics" not in row:
-            lines.append(f"| {name} | `{recipe}` | not run | | | | | |")
+            lines.append(f"| {name} | `{recipe}` | not run | | | | | | | |")
             continue
         m = row["metrics"]
         lines.append(
             f"| {name} | `{recipe}` | {row['images']:,} | {row['images'] / row['train_seconds']:.0f} | "
-            f"{m['frechet_distance']['value']:.0f} ({m['frechet_distance']['real']:.0f}) | "
+            f"{m['frechet_distance']['value']:.3g} ({m['frechet_distance']['real']:.2g}) | "
             + " | ".join(f"{100 * m[k]['value']:.0f} %" for k in ("precision", "recall", "coverage"))
+            + " | "
+            + " | ".join(f"{m[k]['value']:.3g} ({m[k]['real']:.2g})" if k in m else "" for k in PIXELS)
             + " |"
         )
     return "\n".join(lines)
@@ -218,6 +242,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path(tempfile.gettempdir()) / "ganvas-families")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sheets", type=Path)
+    parser.add_argument("--pixels", action="store_true", help="train nothing; judge the runs there are by their pixels")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown, too")
     arguments = parser.parse_args()
     given = {path.name: path for path in arguments.sets}
@@ -225,11 +250,23 @@ def main() -> None:
     rows = read_rows(arguments.out)
     wanted = arguments.only or [f"{s.name}/{recipe}" for s in there for recipe in s.recipes]
 
+    def path_of(key: str) -> Path:
+        runs: Path = arguments.runs
+        return runs / f"{key.replace('/', '-')}-{arguments.minutes:g}-{arguments.seed}"
+
+    def look(key: str) -> None:
+        row = read_rows(arguments.out)[key]
+        row["metrics"] |= in_pixels(path_of(key))
+        write(key, row)
+
     def run(key: str) -> None:
         name, recipe = key.split("/")
         pictures = next(s for s in there if s.name == name)
-        path = arguments.runs / f"{name}-{recipe}-{arguments.minutes:g}-{arguments.seed}"
-        row = train(pictures, recipe, sources[name], path, arguments.minutes, arguments.seed)
+        row = train(pictures, recipe, sources[name], path_of(key), arguments.minutes, arguments.seed)
+        write(key, row)
+        show(rows, [key])
+
+    def write(key: str, row: dict[str, Any]) -> None:
         command = (
             f"python benchmarks/families.py --sets {' '.join(given)} --table {arguments.table} "
             f"--minutes {arguments.minutes:g} --seed {arguments.seed}"
@@ -242,24 +279,24 @@ def main() -> None:
             "rows": rows,
         }
         arguments.out.write_text(json.dumps(document, indent=1) + "\n")
-        show(rows, [key])
 
     arguments.runs.mkdir(parents=True, exist_ok=True)
     sources = {s.name: source_of(s, given, arguments.runs) for s in there}
     with ThreadPoolExecutor(arguments.parallel) as pool:
-        list(pool.map(run, [key for key in wanted if "metrics" not in rows.get(key, {})]))
+        if arguments.pixels:
+            ran = [k for k in wanted if (path_of(k) / "model").is_dir() and "metrics" in rows.get(k, {})]
+            list(pool.map(look, [key for key in ran if PIXELS[0] not in rows[key]["metrics"]]))
+        else:
+            list(pool.map(run, [key for key in wanted if "metrics" not in rows.get(key, {})]))
     show(rows, wanted)
     if arguments.markdown:
         print(as_markdown(rows, wanted))
     if arguments.sheets:
         for pictures in there:
-            runs = {
-                r: arguments.runs / f"{pictures.name}-{r}-{arguments.minutes:g}-{arguments.seed}"
-                for r in pictures.recipes
-            }
+            runs = {r: path_of(f"{pictures.name}/{r}") for r in pictures.recipes}
             found = [(r, path) for r, path in runs.items() if (path / "model").is_dir()]
             if found:
-                beside(found, arguments.sheets / f"{pictures.name}.png")
+                beside(found, arguments.sheets / f"{pictures.name}.jpg")
 
 
 if __name__ == "__main__":

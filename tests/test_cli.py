@@ -203,3 +203,45 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     command = f"{sys.executable} -m ganvas data list | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert (done.stdout.split(), done.stderr) == (["name", "digits"], "")
+
+
+def test_evaluate_looks_through_a_network_of_the_user_and_measures_what_is_asked_for(
+    run, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "looker.py").write_text(
+        "import torch\n\n\ndef make():\n    return torch.nn.Conv2d(3, 4, 3, stride=8)\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["evaluate", str(run), "--samples", "100", "--features", "looker:make", "--metrics", "spectrum-distance"]
+    assert main([*words, "--json"]) == 0
+    numbers = {m["metric"]: m for m in json.loads(capsys.readouterr().out)["metrics"]}
+    assert "looker" in numbers["frechet_distance"]["features"]
+    assert numbers["spectrum_distance"]["features"] == "pixels"
+    assert numbers["frechet_distance"]["seeds"] == "1000000-1000099"
+    assert numbers["precision"]["interval"][0] <= numbers["precision"]["value"] <= numbers["precision"]["interval"][1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--metrics", "spectrm_distance"], "did you mean 'spectrum_distance'"),
+        (["--preset", "fid5k"], "there is no preset 'fid5k'"),
+        (["--preset", "fid50k_full", "--samples", "100"], "--samples would make --preset fid50k_full another protocol"),
+        (["--features", "incepton"], "did you mean inception"),
+    ],
+)
+def test_evaluate_refuses_unknown_names_and_words_that_contradict_a_preset(run, words, message, capsys):
+    assert main(["evaluate", str(run), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_compare_ranks_two_judgements_of_a_run_and_another(run, bars_folder, tmp_path, capsys):
+    other = tmp_path / "other"
+    words = ["train", str(bars_folder), "--recipe", "fast", "--images", "64", "--batch", "8", "--judge-samples", "100"]
+    assert main([*words, "--out", str(other)]) == 0
+    capsys.readouterr()
+    assert main(["compare", str(run), str(other), "--samples", "64"]) == 0
+    said = capsys.readouterr().out
+    assert "frechet_distance" in said
+    assert "#1" in said
+    assert main(["compare", str(run), str(run)]) == 2

@@ -15,7 +15,7 @@ from PIL import Image
 
 from ganvas.curves import Line, chart, running_median, short, ticks
 from ganvas.errors import GanvasError
-from ganvas.report import count, duration, figure, first_sentence, plain, unbroken, write_report
+from ganvas.report import count, duration, figure, first_sentence, half, plain, unbroken, write_report
 
 METRIC = {
     "metric": "frechet_distance",
@@ -280,3 +280,29 @@ def test_a_number_is_not_torn_from_its_per_cent_sign_or_its_thousands():
 
 def test_the_first_sentence_does_not_end_at_a_decimal_point():
     assert first_sentence("Distance 6.95 of 2.4. Good.") == "Distance 6.95 of 2.4."
+
+
+def test_an_interval_stands_behind_its_value_and_what_is_none_does_not():
+    assert half([6.8, 7.2], "frechet_distance") == " ±0.2"
+    assert half((0.90, 0.92), "coverage") == " ±1.0 %"
+    assert half(None, "coverage") == half([1, 2, 3], "coverage") == half(["a", "b"], "coverage") == ""
+
+
+def test_the_passport_is_in_the_report_where_the_numbers_have_one(tmp_path):
+    own = {"features_hash": "0123456789ab", "resize": "none", "value_range": "[-1, 1]", "interval": [6.8, 7.2]}
+    own |= {
+        "reference_fingerprint": "fedcba9876543210",
+        "seeds": "1000000-1004999",
+        "trunc": 1.0,
+        "weights": "averaged",
+    }
+    folder = tmp_path / "run"
+    (folder / "samples").mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps(RUN))
+    for metric, there in ((METRIC | own, True), (METRIC, False)):
+        verdict = {"schema": 1, "metrics": [metric], "words": "As near as it gets.", "nearest": None}
+        (folder / "verdict.json").write_text(json.dumps(verdict))
+        page = write_report(folder).read_text(encoding="utf-8")
+        assert ("Passport: what must be alike" in page) is there
+        for words in ("0123456789ab", "fedcba987654", "seeds 1000000-1004999", "±0.2"):
+            assert (words in page) is there

@@ -73,25 +73,31 @@ def test_a_misspelt_recipe_gets_the_nearest_name():
         find_recipe("dcgna")
 
 
-def test_the_choice_of_a_recipe_says_why():
-    small, why = choose_recipe(size=(28, 28), pictures=60_000, device="cpu")
-    assert small.name == "fast"
-    assert "28x28 pixels on this CPU" in why
-    for size, device, name in (
-        ((128, 128), "cpu", "fast"),
-        ((128, 128), "cuda", "dcgan"),
-        ((256, 256), "cpu", "dcgan"),
-        ((16, 6), "cpu", "mlp"),
-    ):
-        recipe, why = choose_recipe(size=size, pictures=60_000, device=device)
-        assert recipe.name == name
-        assert f"{size[0]}x{size[1]}" in why
+@pytest.mark.parametrize(
+    ("size", "pictures", "labelled", "device", "name"),
+    [
+        ((28, 28), 60_000, True, "cpu", "fast"),
+        ((64, 64), 2_000, False, "cpu", "fast"),
+        ((64, 64), 500, True, "cpu", "fast"),
+        ((64, 64), 500, False, "cpu", "projected"),
+        ((32, 32), 500, False, "cpu", "fast"),
+        ((128, 128), 60_000, False, "cpu", "fast"),
+        ((128, 128), 60_000, False, "cuda", "fastgan"),
+        ((256, 256), 500, False, "cpu", "fastgan"),
+        ((16, 6), 60_000, False, "cpu", "mlp"),
+    ],
+)
+def test_the_choice_of_a_recipe_follows_what_was_measured_and_says_why(size, pictures, labelled, device, name):
+    recipe, why = choose_recipe(size=size, pictures=pictures, labelled=labelled, device=device)
+    assert recipe.name == name
+    assert f"{pictures} {'labelled ' if labelled else ''}pictures of {size[0]}x{size[1]} pixels" in why
 
 
-@pytest.mark.parametrize("side", [4, 7, 8, 64, 65, 128, 129, 512])
+@pytest.mark.parametrize("side", [4, 7, 8, 41, 64, 65, 128, 129, 512])
 @pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
-def test_a_recipe_that_is_chosen_can_do_the_size(side, device):
-    recipe, _ = choose_recipe(size=(side, side), pictures=100, device=device)
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_recipe_that_is_chosen_can_do_the_size(side, device, labelled):
+    recipe, _ = choose_recipe(size=(side, side), pictures=100, labelled=labelled, device=device)
     check_size(str(recipe.cells["network"]), (side, side))
 
 

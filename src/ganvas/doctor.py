@@ -14,6 +14,16 @@ from ganvas.data.cache import cache_folder
 from ganvas.devices import device_words, pick_device
 from ganvas.versions import versions
 
+# What each extra needs to work, for a line that says whether it is there.
+EXTRAS = {
+    "data": ("av", "fsspec", "h5py", "huggingface_hub", "pyarrow"),
+    "features": ("transformers",),
+    "medical": ("nibabel", "pydicom"),
+    "serve": ("fastapi", "granian"),
+    "sweep": ("optuna",),
+    "track": ("mlflow-skinny", "wandb"),
+}
+
 
 def examine() -> dict[str, Any]:
     """Facts by name, ready for JSON."""
@@ -32,6 +42,7 @@ def examine() -> dict[str, Any]:
         "cache_free_gb": round(_free_bytes(cache) / 1e9, 1),
         "offline": os.environ.get("GANVAS_OFFLINE", "") not in ("", "0"),
         "scikit_learn": _version_of("scikit-learn") or "missing: pip install scikit-learn for the digits",
+        **{f"extra_{name}": _extra(name, packages) for name, packages in EXTRAS.items()},
         "torchvision": "not needed" + (f" (found {v})" if (v := _version_of("torchvision")) else ""),
     }
 
@@ -46,6 +57,11 @@ def matrix_gflops(device: torch.device, dtype: torch.dtype, size: int = 1024, bu
         float(product[0, 0])  # waits for the device
         best = min(best, time.perf_counter() - began)
     return 2 * size**3 / best / 1e9
+
+
+def _extra(name: str, packages: tuple[str, ...]) -> str:
+    missing = [package for package in packages if _version_of(package) is None]
+    return f"without {', '.join(missing)}: pip install 'ganvas[{name}]'" if missing else "there"
 
 
 def _version_of(package: str) -> str | None:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from ganvas.data.sources import open_source
 from ganvas.data.store import Store, StoreOptions, open_store, read_store
 from ganvas.errors import GanvasError, UsageError
-from ganvas.evaluation.features import learn_features
-from ganvas.evaluation.judge import Verdict, judge, judge_pictures
+from ganvas.evaluation.backbones.table import OWN, find_backbone
+from ganvas.evaluation.extra_measures import Walkable, find_extras
+from ganvas.evaluation.feature_training import Progress
+from ganvas.evaluation.features import Features, learn_features
+from ganvas.evaluation.judge import MOST_REFERENCE, Verdict, judge
 from ganvas.evaluation.passport import Drawn
+from ganvas.evaluation.presets import find_preset
+from ganvas.evaluation.rows import spread
+from ganvas.images import Integers
 from ganvas.model import Model, find_model_folder
+from ganvas.networks.contract import Mapped
 from ganvas.training.finish import draw_for_judging, judge_effort
 from ganvas.training.plan import read_settings
 from ganvas.training.run_folder import RunFolder, is_run
@@ -26,37 +39,146 @@ def evaluate(
     *,
     data: str | Path | None = None,
     samples: int | None = None,
+    features: str | None = None,
+    metrics: str = "",
+    preset: str | None = None,
     trunc: float = 1.0,
     weights: Weights = "best",
     device: str = "auto",
+    progress: Progress | None = None,
 ) -> Verdict:
     """Judge a run folder, a model folder or a source of pictures.
 
-    `data`: the source to compare with; by default the run's own (its held-out pictures where there are enough).
-    `samples`: how many pictures are drawn (default 10 000) or, of a source, used (default all). `trunc`, `weights`: of
-    a model, as for `sample`. Every number carries its passport (see `ganvas.evaluation.passport`).
-    Raises GanvasError when there is nothing to compare with or the pictures do not fit each other.
+    data: the source to compare with; by default the run's own (its held-out pictures where there are enough). samples:
+    how many pictures are drawn (default 10 000) or, of a source, used (default all). features: "own" (learned from the
+    data), or another network (see `find_backbone`). metrics: besides the usual ones, such as "ms_ssim,path_length_z",
+    or "all" that can be measured on what is given. preset: a protocol by name (see `PRESETS`), which sets samples,
+    features and reference. trunc, weights: of a model, as for `sample`.
+
+    Every number carries its passport (see `ganvas.evaluation.passport`). Raises UsageError for unknown names, or what a
+    preset sets given besides; GanvasError when there is nothing to compare with, the pictures do not fit each other,
+    weights cannot be had, or a metric that was named cannot be measured.
     """
     if samples is not None and samples < 2:
         raise UsageError(f"--samples {samples}: give at least 2; 10000 make a number that others can stand beside")
-    if _is_model(Path(what)):
+    asked = _Asked.of(features, metrics, preset, samples, trunc, weights)
+    if is_model(Path(what)):
         model = load_from_run(Path(what), weights, device)
         store = data_of_model(Path(what), model, data)
-        features = learn_features(store, device=model.device, effort=effort_of(Path(what)))
-        pictures, labels, drawn = draw_for_judging(model, samples or DEFAULT_SAMPLES, trunc)
+        own = learn_features(store, device=model.device, effort=effort_of(Path(what)), progress=progress)
+        pictures, labels, drawn = draw_for_judging(model, asked.samples or DEFAULT_SAMPLES, trunc)
         same_classes = model.config.class_names == store.class_names
-        return judge(pictures, labels if same_classes else None, store, features, drawn=drawn)
+        labels = labels if same_classes else None
+        return asked.judge(pictures, labels, store, own, drawn, _walkable(model, trunc), "samples", progress)
     if data is None:
         raise UsageError(f"{what} is a source of pictures: say with --data what to compare it with")
     store = open_store(open_source(data), StoreOptions())
     options = StoreOptions(resolution=(store.height, store.width), channels=store.channels)
     other = open_store(open_source(what), options)
-    chosen = np.linspace(0, len(other.images) - 1, min(samples or len(other.images), len(other.images))).astype(int)
-    drawn = Drawn(what=other.fingerprint)
-    return judge_pictures(other.images[chosen], None, store, learn_features(store), drawn=drawn)
+    rows = spread(len(other.images), asked.samples or len(other.images))
+    labels = other.labels[rows] if other.labels is not None and other.class_names == store.class_names else None
+    drawn, own = Drawn(what=other.fingerprint), learn_features(store, progress=progress)
+    return asked.judge(other.images[rows], labels, store, own, drawn, None, "pictures", progress)
 
 
-def _is_model(path: Path) -> bool:
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be measured, once presets and names are looked up."""
+
+    features: str
+    extras: tuple[str, ...]
+    every: bool  # whatever can be measured, and no complaint about the rest
+    samples: int | None
+    reference: Literal["auto", "train", "held_out"]
+    most_reference: int
+
+    @classmethod
+    def of(
+        cls,
+        features: str | None,
+        metrics: str,
+        preset: str | None,
+        samples: int | None,
+        trunc: float,
+        weights: Weights,
+    ) -> _Asked:
+        extras = find_extras(metrics) if metrics else ()
+        if preset is None:
+            return cls(features or OWN, extras, metrics == "all", samples, "auto", MOST_REFERENCE)
+        row = find_preset(preset)
+        given = {
+            "--samples": samples is not None and samples != row.samples,
+            "--features": features is not None and features.partition(":")[0] != row.features,
+            "--trunc": trunc != 1,
+            "--weights": weights != "best",
+        }
+        changed = [name for name, is_given in given.items() if is_given]
+        if changed:
+            raise UsageError(
+                f"{', '.join(changed)} would make --preset {preset} another protocol ({row.samples} samples, "
+                f"{row.features}, trunc 1, the averaged weights): leave it out, or the preset"
+            )
+        extras = tuple(dict.fromkeys((*extras, *row.extras)))
+        # The weights' own place may stand behind the name: --features inception:FILE.
+        return cls(features or row.features, extras, metrics == "all", row.samples, row.reference, sys.maxsize)
+
+    def judge(
+        self,
+        pictures: Integers,
+        labels: NDArray[np.int64] | None,
+        store: Store,
+        own: Features,
+        drawn: Drawn,
+        generator: Walkable | None,
+        what: str,
+        progress: Progress | None,
+    ) -> Verdict:
+        network = own if self.features == OWN else find_backbone(self.features, store=store, device=own.net.mean.device)
+        return judge(
+            pictures,
+            labels,
+            store,
+            network,
+            reference=self.reference,
+            most_reference=self.most_reference,
+            drawn=drawn,
+            extras=self.extras,
+            skip_impossible=self.every,
+            own=own,
+            generator=generator,
+            what=what,
+            progress=progress,
+        )
+
+
+def _walkable(model: Model, trunc: float) -> Walkable:
+    """The generator for walks through its latent space; of its commonest class, where it has classes."""
+    shares = model.config.class_shares
+    label = int(np.argmax(shares)) if model.config.classes else None
+
+    def labels(n: int) -> Tensor | None:
+        return None if label is None else torch.full((n,), label, device=model.device)
+
+    def draw(z: Tensor) -> Tensor:
+        return model.draw(z, labels(len(z)), trunc)
+
+    G = model.G
+    if not isinstance(G, Mapped):
+        return Walkable(model.config.z_dim, draw, device=model.device)
+    mapped: Mapped = G
+
+    def mapping(z: Tensor) -> Tensor:
+        w: Tensor = mapped.mapping(z.to(model.device), labels(len(z)))
+        return w
+
+    def synthesis(w: Tensor) -> Tensor:
+        return mapped.synthesis(w[:, None].expand(-1, mapped.layers, -1))
+
+    return Walkable(model.config.z_dim, draw, mapping, synthesis, model.device)
+
+
+def is_model(path: Path) -> bool:
+    """Whether a path is a run or a model folder; raises GanvasError for a run without a model."""
     try:
         find_model_folder(path)
     except GanvasError:
@@ -73,7 +195,7 @@ def effort_of(path: Path) -> float:
 
 
 def data_of_model(path: Path, model: Model, data: str | Path | None) -> Store:
-    """`data` as pictures of the model's size; by default what the run at `path` was trained on."""
+    """What a model is compared with: `data`, or what it was trained on. Raises GanvasError if that cannot be had."""
     config = model.config
     if data is None and is_run(path):
         kept = Path(str(RunFolder(path).read_facts().get("store", "")))

@@ -19,8 +19,11 @@ def sha256_of(path: Path) -> str:
 
 def sha256_of_tensors(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 over names and values, in the order of the names, as hex."""
+    import torch
+
     digest = hashlib.sha256()
     for name, value in sorted(tensors.items()):
         digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        # As bytes, since numpy knows no bfloat16.
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

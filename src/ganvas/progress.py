@@ -23,3 +23,14 @@ def bar(*, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
             progress.update(tasks[what], completed=done, total=total or None)
 
         yield show
+
+
+@contextmanager
+def spinner(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Within the block, `say(what)` shows on stderr what is being done; it goes when the block ends."""
+    console = Console(file=sys.stderr)
+    if quiet or not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status("") as status:
+        yield lambda what: status.update(what)

@@ -8,6 +8,10 @@ from typing import Any
 
 from ganvas.errors import UsageError
 
+SMALL_SIDE = 40  # pixels: up to there `fast` is ahead with few pictures too
+FEW = 1_000  # pictures
+LARGEST_SMALL, LARGEST_ON_GPU = 128, 64  # sides up to which the small networks are chosen
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -75,7 +79,7 @@ RECIPES: dict[str, Recipe] = {
             "small networks, label-aware, both turns from one pass: good pictures in minutes on two cores",
             "non-saturating (Goodfellow et al., 2014), R1 every 4th step (Mescheder et al., 2018), projection "
             "(Miyato and Koyama, 2018), simultaneous turns",
-            "the default: pictures up to 64 pixels, and up to 128 without a GPU",
+            "the default up to 64 pixels, without a GPU up to 128; best with labels, or with a thousand pictures",
             {
                 "network": "fast",
                 "z_dim": 32,
@@ -105,7 +109,7 @@ RECIPES: dict[str, Recipe] = {
             "dcgan",
             "4x4 convolutions and BatchNorm: the textbook GAN",
             "Radford et al., 2016",
-            "a known baseline; the default above 64 pixels on a GPU",
+            "a known baseline; above 32 pixels fastgan learns far more from as many images",
             _DCGAN,
         ),
         Recipe(
@@ -382,14 +386,18 @@ def find_recipe(name: str) -> Recipe:
     raise UsageError(f"there is no recipe '{name}': {hint}Known are {', '.join(RECIPES)}")
 
 
-def choose_recipe(*, size: tuple[int, int], pictures: int, device: str) -> tuple[Recipe, str]:
-    """The recipe for pictures of (height, width) when the user names none, and why in words."""
+def choose_recipe(*, size: tuple[int, int], pictures: int, labelled: bool, device: str) -> tuple[Recipe, str]:
+    """The recipe for pictures of (height, width) when the user names none, and why in words.
+
+    It follows what was measured on small real sets (docs/recipes.md): `fast` where there are labels or many pictures or
+    they are small, `projected` for few larger ones without labels, `fastgan` for what the small networks cannot draw.
+    """
     place = {"cuda": "a GPU", "cpu": "this CPU"}.get(device, device)
-    data = f"{pictures} pictures of {size[0]}x{size[1]} pixels on {place}"
+    data = f"{pictures} {'labelled ' if labelled else ''}pictures of {size[0]}x{size[1]} pixels on {place}"
     if min(size) < 8:
         return RECIPES["mlp"], f"{data}: too small for convolutions that halve them"
-    if max(size) <= 64 or (max(size) <= 128 and device != "cuda"):
-        return RECIPES["fast"], f"{data}: small networks learn most per minute"
-    if device == "cuda":
-        return RECIPES["dcgan"], f"{data}: room for the full networks"
-    return RECIPES["dcgan"], f"{data}: larger than the recipe fast can do, so this takes hours"
+    if max(size) > (LARGEST_ON_GPU if device == "cuda" else LARGEST_SMALL):
+        return RECIPES["fastgan"], f"{data}: of the families for large pictures it learns most from an image"
+    if not labelled and pictures < FEW and max(size) > SMALL_SIDE:
+        return RECIPES["projected"], f"{data}: so few learn most through features of a network that has seen them all"
+    return RECIPES["fast"], f"{data}: small networks learn most per minute"

@@ -114,7 +114,7 @@ def render(run: Path) -> str:
     stats = [event for event in files.events if event.get("event") == "stats"]
     template = resources.files("ganvas").joinpath("report_template.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(count=count, duration=duration, figure=figure, plain=plain)
+    environment.filters.update(count=count, duration=duration, figure=figure, half=half, plain=plain)
     words = unbroken(str(files.verdict.get("words") or ""))
     final = picture(run / "samples" / "final.png", files.missing, "the last sheet")
     reals = picture(run / "samples" / "reals.png", files.missing, "a sheet of real pictures")
@@ -196,6 +196,13 @@ def figure(value: object, metric: str) -> str:
     if metric in SHARES:
         return f"{100 * value:.1f} %"
     return f"{value:.3g}" if abs(value) < 1000 else count(round(value))
+
+
+def half(interval: object, metric: str) -> str:
+    """Half the width of an interval as it stands behind a value: " ±0.1 %"; "" where there is none."""
+    if not isinstance(interval, (list, tuple)) or len(interval) != 2 or not all(is_number(end) for end in interval):
+        return ""
+    return f" ±{figure((interval[1] - interval[0]) / 2, metric)}"
 
 
 def plain(value: object) -> str:

@@ -10,7 +10,7 @@ from bars import PictureStore, bar_store, bars
 
 from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluation.features import Features, learn_features
-from ganvas.evaluation.judge import judge, judge_pictures
+from ganvas.evaluation.judge import judge
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_the_same_pictures_get_the_same_verdict(store, features):
 
 def test_the_json_document_has_a_schema_and_plain_numbers(store, features):
     document = json.loads(json.dumps(judge(NEW, NEW_LABELS, store, features).to_json(), allow_nan=False))
-    assert document["schema"] == 2
+    assert document["schema"] == 1
     first = document["metrics"][0]
     assert first["metric"] == "frechet_distance"
     assert set(first) == {
@@ -172,7 +172,7 @@ def test_the_json_document_has_a_schema_and_plain_numbers(store, features):
 
 
 def test_other_peoples_pictures_are_judged_by_the_same_numbers_in_fitting_words(store, features):
-    theirs = judge_pictures(NEW, NEW_LABELS, store, features)
+    theirs = judge(NEW, NEW_LABELS, store, features, what="pictures")
     assert theirs.metrics == judge(NEW, NEW_LABELS, store, features).metrics
     assert theirs.words.startswith("The pictures are")
 

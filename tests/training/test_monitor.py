@@ -10,7 +10,7 @@ from example_pictures import bars
 from ganvas.data.batches import Batches
 from ganvas.errors import GanvasError
 from ganvas.evaluation.feature_net import FeatureNet
-from ganvas.evaluation.features import Features, Passport
+from ganvas.evaluation.features import Features, Learning
 from ganvas.images import to_float
 from ganvas.model import ModelConfig
 from ganvas.recipes import RECIPES
@@ -181,7 +181,7 @@ def test_a_judge_that_is_a_classifier_counts_the_classes_it_finds():
     with torch.no_grad():
         net.head.weight.zero_()
         net.head.bias.copy_(torch.tensor([1.0, 0.0]))  # takes everything for class 0
-    judge = Features(net, Passport(1, "classifier", "", 0, None, "", 2, "0" * 64))
+    judge = Features(net, Learning(1, "classifier", "", 0, None, "", 2, "0" * 64))
     numbers = inspect(Monitor(pictures, labels, seed=0, judge=judge), pictures)
     assert numbers["class_coverage"] == 1  # the one class that it finds among the reals
     assert numbers["class_agreement"] == 0.5  # half of the pictures are bars of class 0

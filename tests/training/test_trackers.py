@@ -393,9 +393,19 @@ def test_wandb_offline_keeps_one_id_and_each_point_once(tmp_path, sheet):
     kept = json.loads((tmp_path / "run" / "tracker.json").read_text())["wandb"]["identity"]
     parts = sorted((tmp_path / "run" / "wandb").glob(f"offline-run-*/run-{kept}.wandb"))
     assert len(parts) == len(list((tmp_path / "run" / "wandb").glob("offline-run-*")))
-    rows = [row for part in parts for row in wandb_history(part) if "d_loss" in row]
-    assert sorted((row["images"], row["_step"], row["d_loss"]) for row in rows) == [(n, n, n / 8) for n in EVERY]
+    wanted, deadline = (
+        [(n, n, n / 8) for n in EVERY],
+        time.monotonic() + 30,
+    )  # it may write on for a while after its end
+    while (told := told_to_wandb(parts)) != wanted and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert told == wanted
     assert len(list((tmp_path / "run" / "wandb").glob("offline-run-*/files/media/images/*.png"))) == 2
+
+
+def told_to_wandb(parts):
+    rows = [row for part in parts for row in wandb_history(part) if "d_loss" in row]
+    return sorted((row["images"], row["_step"], row["d_loss"]) for row in rows)
 
 
 def wandb_history(path):

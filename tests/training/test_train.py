@@ -191,7 +191,7 @@ def test_bad_words_are_refused_before_an_old_run_is_touched(bars_npz, tmp_path):
     before = sorted(p.name for p in out.rglob("*"))
     for words in (
         {"recipe": "fsat"},
-        {"resolution": 600},
+        {"resolution": 4000},
         {"r1_gamma": -1},
         {"turns": "simultaneous", "recipe": "dcgan"},
     ):

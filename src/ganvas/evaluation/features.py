@@ -49,8 +49,8 @@ Kind = Literal["classifier", "self-supervised"]
 
 
 @dataclass(frozen=True)
-class Passport:
-    """What is to be known of a feature network apart from its weights; saved as JSON beside them."""
+class Learning:
+    """How a feature network learned; saved as JSON beside its weights."""
 
     version: int
     kind: Kind
@@ -63,36 +63,25 @@ class Passport:
 
 
 class Features:
-    """A feature network that has learned, with its passport."""
+    """A feature network that has learned, and how: a `ganvas.evaluation.backbones.contract.Backbone`."""
 
-    def __init__(self, net: FeatureNet, passport: Passport) -> None:
+    def __init__(self, net: FeatureNet, learning: Learning) -> None:
         self.net = net.eval().requires_grad_(False)
-        self.passport = passport
+        self.learning = learning
 
     @property
     def kind(self) -> Kind:
-        return self.passport.kind
+        return self.learning.kind
 
     @property
     def accuracy(self) -> float | None:
         """Share of pictures kept from the classifier that it gets right, or None."""
-        return self.passport.accuracy
+        return self.learning.accuracy
 
     @property
     def hash(self) -> str:
         """Twelve hexadecimal digits that name the weights."""
-        return self.passport.hash[:12]
-
-    @property
-    def resize(self) -> str:
-        """What is done to a picture before the network sees it."""
-        size = f"{self.net.height}x{self.net.width}"
-        return "none" if self.net.expects[1:] == (self.net.height, self.net.width) else f"area average to {size}"
-
-    @property
-    def value_range(self) -> str:
-        """Of the pictures the network is given, before its own mean and spread."""
-        return "[-1, 1]"
+        return self.learning.hash[:12]
 
     @property
     def name(self) -> str:
@@ -100,8 +89,25 @@ class Features:
             return "self-supervised network trained on these pictures"
         if self.accuracy is None:
             return "classifier trained on these pictures"
-        right = f"{100 * self.accuracy:.1f} % right on {self.passport.accuracy_on}"
+        right = f"{100 * self.accuracy:.1f} % right on {self.learning.accuracy_on}"
         return f"classifier trained on these pictures ({right})"
+
+    @property
+    def features(self) -> int:
+        """F: how many features a picture has."""
+        return FEATURES
+
+    @property
+    def resize(self) -> str:
+        """What is done to a picture before the network sees it, in words."""
+        net = self.net
+        as_it_is = net.expects[1:] == (net.height, net.width)
+        return "none" if as_it_is else f"averaged over areas to {net.height}x{net.width}"
+
+    @property
+    def value_range(self) -> str:
+        """The range in which the network sees it, in words."""
+        return "[-1, 1] less the training pictures' mean, over their deviation, channel by channel"
 
     def extract(self, images: Integers, batch: int = 64, rows: NDArray[np.int64] | None = None) -> Tensor:
         """[N, C, H, W] uint8 or uint16, of the store's channels, height and width -> [N, 128] float32, on the CPU.
@@ -112,9 +118,9 @@ class Features:
         rows = np.arange(len(images)) if rows is None else rows
         return torch.cat([*self._batches(images, rows, batch), torch.empty(0, FEATURES)])
 
-    def probabilities(self, images: Integers, batch: int = 64) -> Tensor | None:
-        """[N, C, H, W] as for `extract` -> [N, K] class probabilities, float32; None without a classifier."""
-        return self.probabilities_of(self.extract(images, batch))
+    def probabilities(self, images: Integers, batch: int = 64, rows: NDArray[np.int64] | None = None) -> Tensor | None:
+        """As for `extract` -> [N, K] class probabilities, float32; None without a classifier."""
+        return None if self.kind != "classifier" else self.probabilities_of(self.extract(images, batch, rows))
 
     def probabilities_of(self, features: Tensor) -> Tensor | None:
         """[N, 128] as `extract` gives them -> [N, K] class probabilities; None without a classifier."""
@@ -180,18 +186,10 @@ def learn_features(
         accuracy, accuracy_on = _learn_classes(net, store, images, labels, shown, generator, progress)
     else:
         train_contrastive(net, images, shown, generator, progress)
-    passport = Passport(
-        VERSION,
-        kind,
-        store.fingerprint,
-        shown,
-        accuracy,
-        accuracy_on,
-        net.head.out_features,
-        sha256_of_tensors(net.state_dict()),
-    )
-    _save(folder, net, passport)
-    return Features(net, passport)
+    found = sha256_of_tensors(net.state_dict())
+    learning = Learning(VERSION, kind, store.fingerprint, shown, accuracy, accuracy_on, net.head.out_features, found)
+    _save(folder, net, learning)
+    return Features(net, learning)
 
 
 def _learn_classes(
@@ -228,8 +226,8 @@ def _accuracy(net: FeatureNet, images: Integers, labels: NDArray[np.int64]) -> f
     return right / len(rows)
 
 
-def _save(folder: Path, net: FeatureNet, passport: Passport) -> None:
-    """Write weights and passport; the folder appears whole or not at all. What cannot be written is learned
+def _save(folder: Path, net: FeatureNet, learning: Learning) -> None:
+    """Write weights and learning; the folder appears whole or not at all. What cannot be written is learned
     again.
     """
     partial: Path | None = None
@@ -237,7 +235,7 @@ def _save(folder: Path, net: FeatureNet, passport: Passport) -> None:
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         weights = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
         save_file(weights, partial / "features.safetensors")
-        (partial / "features.json").write_text(json.dumps(asdict(passport), indent=2), encoding="utf-8")
+        (partial / "features.json").write_text(json.dumps(asdict(learning), indent=2), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)  # a damaged or foreign one, or it would have been loaded
         os.replace(partial, folder)
     except OSError:
@@ -245,13 +243,13 @@ def _save(folder: Path, net: FeatureNet, passport: Passport) -> None:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _load(folder: Path, net: FeatureNet, fingerprint: str, kind: Kind) -> Passport | None:
-    """Fill `net` from the folder and return the passport; None if it is missing, damaged or of other
+def _load(folder: Path, net: FeatureNet, fingerprint: str, kind: Kind) -> Learning | None:
+    """Fill `net` from the folder and return the learning; None if it is missing, damaged or of other
     pictures.
     """
     try:
-        passport = Passport(**json.loads((folder / "features.json").read_text(encoding="utf-8")))
-        if (passport.version, passport.store, passport.kind) != (VERSION, fingerprint, kind):
+        learning = Learning(**json.loads((folder / "features.json").read_text(encoding="utf-8")))
+        if (learning.version, learning.store, learning.kind) != (VERSION, fingerprint, kind):
             return None
         weights = load_file(folder / "features.safetensors")
         expected = {name: value.shape for name, value in net.state_dict().items()}
@@ -259,9 +257,9 @@ def _load(folder: Path, net: FeatureNet, fingerprint: str, kind: Kind) -> Passpo
             return None
         before = {name: value.clone() for name, value in net.state_dict().items()}
         net.load_state_dict(weights)
-        if sha256_of_tensors(net.state_dict()) != passport.hash:
+        if sha256_of_tensors(net.state_dict()) != learning.hash:
             net.load_state_dict(before)
             return None
-        return passport
+        return learning
     except (OSError, ValueError, TypeError, SafetensorError):
         return None

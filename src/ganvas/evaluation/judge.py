@@ -6,7 +6,8 @@ stands what real pictures get by the same measure: no generator needs to be bett
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -15,13 +16,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganvas.errors import GanvasError, UsageError
-from ganvas.evaluation.feature_net import FEATURES
+from ganvas.evaluation.backbones.contract import Backbone
+from ganvas.evaluation.extra_measures import EXTRAS, Given, Walkable
 from ganvas.evaluation.feature_training import Progress
 from ganvas.evaluation.features import Features
 from ganvas.evaluation.measures import measure, share_bounds
 from ganvas.evaluation.metrics import modes
+from ganvas.evaluation.metrics.classification_score import Labelled
 from ganvas.evaluation.nearest import SIDE, Nearest, find_nearest
 from ganvas.evaluation.passport import Drawn, Passport
+from ganvas.evaluation.reference_cache import reference_features
 from ganvas.evaluation.rows import spread
 from ganvas.evaluation.sides import Measured, Side
 from ganvas.evaluation.verdict import MEANINGS, Metric, Verdict
@@ -32,7 +36,7 @@ from ganvas.versions import versions
 if TYPE_CHECKING:
     from ganvas.data.store import Store
 
-__all__ = ["Metric", "Reference", "Verdict", "judge", "judge_pictures"]
+__all__ = ["Metric", "Reference", "Verdict", "judge"]
 
 HELD_OUT_ENOUGH = 500  # below this the held-out pictures are too few to be the reference by themselves
 MOST_REFERENCE = 10_000  # real pictures used, spread evenly over their split
@@ -46,48 +50,29 @@ def judge(
     fakes: Integers,
     fake_labels: NDArray[np.int64] | None,
     store: Store,
-    features: Features,
+    features: Backbone,
     *,
     reference: Reference = "auto",
+    most_reference: int = MOST_REFERENCE,
     drawn: Drawn = NOT_DRAWN,
+    extras: Sequence[str] = (),
+    skip_impossible: bool = False,
+    own: Features | None = None,
+    generator: Walkable | None = None,
+    what: str = "samples",
     progress: Progress | None = None,
 ) -> Verdict:
-    """Compare generated pictures with a store's: [N, C, H, W] integers of the store's size, channels and
-    type.
+    """Compare generated pictures with a store's: [N, C, H, W] integers of the store's size, channels and type.
 
-    fake_labels: [N], the class each was drawn as, or None. `reference`: "auto" takes the held-out pictures if
-    there are at least 500, else the training pictures; which it was stands with every number. `drawn`: where the
-    pictures come from, for the passports. Raises
-    GanvasError for pictures of another shape or fewer than 8, UsageError if "held_out" is asked for and there
-    is none.
+    fake_labels: [N], the class each was drawn as, or None. reference: "auto" takes the held-out pictures if there are
+    at least 500, else the training pictures; which it was stands with every number. most_reference: how many of them.
+    drawn: where the pictures come from, for the passports. extras: measures of `EXTRAS` besides the usual ones,
+    skip_impossible: without those that cannot be measured on what is given; own (the network trained on the data) and
+    generator are what some of them need. what: the pictures in words.
+
+    Raises GanvasError for pictures of another shape or fewer than 8, or for an extra that cannot be measured on what
+    is given; UsageError if "held_out" is asked for and there is none.
     """
-    return _judge(fakes, fake_labels, store, features, reference, drawn, progress, "samples")
-
-
-def judge_pictures(
-    pictures: Integers,
-    labels: NDArray[np.int64] | None,
-    store: Store,
-    features: Features,
-    *,
-    reference: Reference = "auto",
-    drawn: Drawn = NOT_DRAWN,
-    progress: Progress | None = None,
-) -> Verdict:
-    """`judge` for pictures of any origin, such as another data set: the same numbers, in words that fit."""
-    return _judge(pictures, labels, store, features, reference, drawn, progress, "pictures")
-
-
-def _judge(
-    fakes: Integers,
-    fake_labels: NDArray[np.int64] | None,
-    store: Store,
-    features: Features,
-    reference: Reference,
-    drawn: Drawn,
-    progress: Progress | None,
-    what: str,
-) -> Verdict:
     say = progress or (lambda _: None)
     _check(fakes, fake_labels, store, what)
     against_held_out = _held_out_is_reference(store, reference)
@@ -95,64 +80,117 @@ def _judge(
     say(f"judging: features of {len(fakes)} {what}")
     fake = _side(features, fakes, fake_labels)
     say("judging: features of the real pictures")
-    train_rows = spread(store.train_count, min(MOST_REFERENCE, len(fakes)) if against_held_out else MOST_REFERENCE)
+    most_train = min(most_reference, len(fakes)) if against_held_out else most_reference
+    train_rows = spread(store.train_count, most_train)
     train = _real_side(features, store, train_rows)
     held_out = None
     if store.held_out is not None and store.held_out_count >= FEWEST:
-        held_out = _real_side(features, store, store.train_count + spread(store.held_out_count, MOST_REFERENCE))
+        held_out = _real_side(features, store, store.train_count + spread(store.held_out_count, most_reference))
 
     say("judging: distances and diversity")
-    name = "held-out pictures" if against_held_out else "training pictures"
-    real, stand_in, stand_in_reference, pair = _real_sides(train, held_out, against_held_out)
-    shares = _class_shares(real, store)
-    measured = measure(fake, real, shares, intervals=True)
-    floor = measure(stand_in, stand_in_reference, shares, intervals=False)
+    sides = _real_sides(train, held_out, against_held_out)
+    shares = _class_shares(sides.reference, store)
+    measured = measure(fake, sides.reference, shares, intervals=True)
+    floor = measure(sides.stand_in, sides.stand_in_reference, shares, intervals=False)
     scaled_floor = _at_counts_of(measured["frechet_distance"], floor["frechet_distance"])
 
     say("judging: nearest training pictures")
     nearest, copies, usual_copies = _look_for_copies(fakes, fake, store, train, train_rows)
     measured["nearest_copy_share"], floor["nearest_copy_share"] = copies, usual_copies
-    pairs = dict.fromkeys(floor, pair) | {"nearest_copy_share": nearest.real_pair}
+    pairs = dict.fromkeys(floor, sides.pair) | {"nearest_copy_share": nearest.real_pair}
     if scaled_floor != floor["frechet_distance"]:
         floor["frechet_distance"] = scaled_floor
         pairs["frechet_distance"] += ", scaled to as many pictures"
 
-    looked = _Looked(features, name, store.fingerprint, drawn)
+    given = Given(features, own, *_labelled(store), generator, progress)
+    for name in extras:
+        say(f"judging: {name}")
+        try:
+            found, real = _extra(name, fake, sides, given)
+        except GanvasError:
+            if not skip_impossible:
+                raise
+            continue
+        measured[name] = found
+        if real is not None:
+            floor[name], pairs[name] = real, sides.pair
+
+    looked = _Looked(features, own, "held-out pictures" if against_held_out else "training pictures", store, drawn)
     metrics = tuple(_with_passport(metric, m, floor.get(metric), looked, pairs) for metric, m in measured.items())
     missing: list[str] = []
     if fake.probabilities is not None and shares is not None:
         missing = [store.class_names[i] for i in modes.missing_classes(fake.probabilities.argmax(1), shares)]
-    return Verdict(metrics, describe({m.metric: m for m in metrics}, missing, FEATURES, what), nearest)
+    words = describe({m.metric: m for m in metrics}, missing, fake.features.shape[1], what)
+    return Verdict(metrics, words, nearest)
+
+
+def _extra(name: str, fake: Side, sides: _Real, given: Given) -> tuple[Measured, Measured | None]:
+    """A measure of the table, and the same for real pictures where they can stand in for samples."""
+    extra = EXTRAS[name]
+    try:
+        found = extra.of(fake, sides.reference, given)
+    except ValueError as error:
+        raise GanvasError(f"{name} cannot be measured here: {error}") from None
+    if found.real is not None:
+        return found.measured, replace(found.measured, value=found.real, interval=None)
+    try:
+        return found.measured, extra.of(
+            sides.stand_in, sides.stand_in_reference, given
+        ).measured if extra.twice else None
+    except ValueError:  # too few real pictures to stand in
+        return found.measured, None
+
+
+def _labelled(store: Store) -> tuple[Labelled | None, Labelled | None]:
+    """The training pictures and those kept from training, with their classes, where they have some."""
+    if store.labels is None:
+        return None, None
+    assert store.train.labels is not None, "a store has labels for all pictures or for none"
+    train, kept = Labelled(store.train.images, store.train.labels), store.held_out
+    return train, None if kept is None or kept.labels is None else Labelled(kept.images, kept.labels)
 
 
 @dataclass(frozen=True)
 class _Looked:
     """What all numbers of a verdict share."""
 
-    features: Features
+    features: Backbone
+    own: Features | None
     reference: str
-    fingerprint: str
+    store: Store
     drawn: Drawn
+
+    def seen(self, metric: str) -> tuple[str, str, str, str]:
+        """What a number was measured in: words, hash, resize, range."""
+        if metric == "nearest_copy_share":
+            words = f"at most {SIDE} pixels a side"
+            return f"pixels, averaged to {words}", "", f"area average to {words}", "[0, 1]"
+        where = EXTRAS[metric].seen if metric in EXTRAS else "features"
+        if where == "pixels":
+            return "pixels", "", "none", "[0, 1]"
+        if where == "classifiers":
+            return "classifiers trained on the samples, three seeds", "", "none", "[-1, 1]"
+        network = self.features if where == "features" or self.own is None else self.own
+        return network.name, network.hash, network.resize, network.value_range
 
 
 def _with_passport(metric: str, m: Measured, floor: Measured | None, looked: _Looked, pairs: dict[str, str]) -> Metric:
     """A number with how it came about; `pairs` says which real pictures made the floor."""
-    in_pixels = metric == "nearest_copy_share"
-    features = looked.features
+    features, digest, resize, value_range = looked.seen(metric)
     passport = Passport(
         metric=metric,
-        features=f"pixels, averaged to at most {SIDE} a side" if in_pixels else features.name,
-        features_hash="" if in_pixels else features.hash,
-        resize=f"area average to at most {SIDE} pixels a side" if in_pixels else features.resize,
-        value_range="[0, 1]" if in_pixels else features.value_range,
-        reference="training pictures" if in_pixels else looked.reference,
-        reference_fingerprint=looked.fingerprint,
+        features=features,
+        features_hash=digest,
+        resize=resize,
+        value_range=value_range,
+        reference="training pictures" if metric == "nearest_copy_share" else looked.reference,
+        reference_fingerprint=looked.store.fingerprint,
         reference_samples=m.reference_samples,
         samples=m.samples,
         drawn=looked.drawn,
         versions=versions(),
     )
-    better, meaning = MEANINGS[metric]
+    better, meaning = MEANINGS.get(metric) or (EXTRAS[metric].better, EXTRAS[metric].meaning)
     real = None if floor is None else floor.value
     return Metric(m.value, passport, better, meaning, m.interval, real, pairs.get(metric, ""))
 
@@ -168,15 +206,24 @@ def _at_counts_of(measured: Measured, floor: Measured) -> Measured:
     return Measured(floor.value * wanted / had, measured.samples, measured.reference_samples)
 
 
-def _real_sides(train: Side, held_out: Side | None, against_held_out: bool) -> tuple[Side, Side, Side, str]:
-    """(the reference; real pictures in the samples' place; what those are compared with; both in words)."""
+@dataclass(frozen=True)
+class _Real:
+    """The reference; real pictures in the samples' place, and what those are compared with; both in words."""
+
+    reference: Side
+    stand_in: Side
+    stand_in_reference: Side
+    pair: str
+
+
+def _real_sides(train: Side, held_out: Side | None, against_held_out: bool) -> _Real:
     if against_held_out:
         assert held_out is not None, "the held-out pictures were found to be enough"
-        return held_out, train, held_out, "training pictures against held-out ones"
+        return _Real(held_out, train, held_out, "training pictures against held-out ones")
     if held_out is not None:
-        return train, held_out, train, "held-out pictures against training ones"
+        return _Real(train, held_out, train, "held-out pictures against training ones")
     even, odd = train.some(slice(0, None, 2)), train.some(slice(1, None, 2))
-    return train, even, odd, "one half of the training pictures against the other"
+    return _Real(train, even, odd, "one half of the training pictures against the other")
 
 
 def _look_for_copies(
@@ -210,18 +257,22 @@ def _held_out_is_reference(store: Store, reference: Reference) -> bool:
     return reference == "held_out" or (reference == "auto" and store.held_out_count >= HELD_OUT_ENOUGH)
 
 
-def _side(features: Features, images: Integers, labels: NDArray[np.int64] | None) -> Side:
-    return _side_of(features, images, np.arange(len(images)), labels)
+def _side(features: Backbone, images: Integers, labels: NDArray[np.int64] | None) -> Side:
+    return _side_of(features, images, np.arange(len(images)), features.extract(images), labels)
 
 
-def _real_side(features: Features, store: Store, rows: NDArray[np.int64]) -> Side:
-    return _side_of(features, store.images, rows, None if store.labels is None else store.labels[rows])
+def _real_side(features: Backbone, store: Store, rows: NDArray[np.int64]) -> Side:
+    labels = None if store.labels is None else store.labels[rows]
+    return _side_of(features, store.images, rows, reference_features(features, store, rows), labels)
 
 
-def _side_of(features: Features, images: Integers, rows: NDArray[np.int64], labels: NDArray[np.int64] | None) -> Side:
-    extracted = features.extract(images, rows=rows)
+def _side_of(
+    features: Backbone, images: Integers, rows: NDArray[np.int64], seen: Tensor, labels: NDArray[np.int64] | None
+) -> Side:
     drawn_as = None if labels is None else torch.as_tensor(np.asarray(labels, np.int64))
-    return Side(images, rows, extracted, features.probabilities_of(extracted), drawn_as)
+    # Inception has classes too, but not those of the data.
+    probabilities = features.probabilities_of(seen) if isinstance(features, Features) else None
+    return Side(images, rows, seen, probabilities, drawn_as)
 
 
 def _class_shares(real: Side, store: Store) -> Tensor | None:

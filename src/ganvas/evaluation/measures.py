@@ -16,6 +16,7 @@ from ganvas.evaluation.sides import Bounds, Measured, Side, in_manifold
 
 MOST_IN_MANIFOLD = 3_000  # pictures a side for precision, recall, density and coverage
 PRECISION_K, DENSITY_K = 3, 5
+KERNEL_SUBSET = 1_000
 DRAWS = 50  # of a bootstrap
 FEW_DRAWS = 10  # where one draw takes seconds
 WIDE = 512  # features, from which one does
@@ -38,7 +39,7 @@ def _distances(sample: Side, reference: Side, intervals: bool) -> dict[str, Meas
     counts = len(a), len(b)
     # A cubic kernel would let the scale of the features decide what is noise, so the real ones get a mean square of 1.
     scale = b.square().mean().sqrt().clamp_min(1e-12)
-    kernels = kernel_distances(a / scale, b / scale)
+    kernels = kernel_distances(a / scale, b / scale, subset=KERNEL_SUBSET)
     around = frechet_bounds(a, b) if intervals else None
     beside = _kernel_bounds(kernels, a / scale, b / scale) if intervals else None
     return {
@@ -63,7 +64,8 @@ def _kernel_bounds(kernels: list[float], a: Tensor, b: Tensor) -> Bounds:
         found = bootstrap_interval(lambda rows: squared_mmd(rows, b.double()), a.double(), draws=FEW_DRAWS)
         return found.low, found.high
     values = torch.tensor(kernels, dtype=torch.float64)
-    apart = max(1.0, min(len(kernels), min(len(a), len(b)) / 1000))
+    fewer = min(len(a), len(b))
+    apart = min(len(kernels), fewer / min(KERNEL_SUBSET, fewer))
     half = Z * float(values.std()) / math.sqrt(apart)
     return float(values.mean()) - half, float(values.mean()) + half
 

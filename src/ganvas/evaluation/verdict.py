@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ganvas.evaluation.nearest import Nearest
 from ganvas.evaluation.passport import Passport
 
-SCHEMA = 2
+SCHEMA = 1
 
 Better = Literal["lower", "higher", "target"]
 

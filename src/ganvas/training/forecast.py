@@ -18,7 +18,7 @@ from ganvas.data.store import plan_store
 from ganvas.devices import device_words, keep_freed_memory, pick_device
 from ganvas.evaluation.feature_net import FeatureNet
 from ganvas.evaluation.feature_training import set_input_range, train_contrastive
-from ganvas.evaluation.features import PROJECTION, VERSION, Features, Passport
+from ganvas.evaluation.features import PROJECTION, VERSION, Features, Learning
 from ganvas.games.engine import Engine
 from ganvas.games.noise import Draws, Rows
 from ganvas.images import Integers
@@ -132,7 +132,7 @@ def _unlearned_judge(plan: Plan, images: Integers) -> Features:
     set_input_range(net, images)
     net.to(plan.device)
     train_contrastive(net, images, 2 * len(images), generator, None)
-    return Features(net, Passport(VERSION, "self-supervised", "", 0, None, "", PROJECTION, ""))
+    return Features(net, Learning(VERSION, "self-supervised", "", 0, None, "", PROJECTION, ""))
 
 
 def _timed(work: Callable[[], Any], device: torch.device) -> float:

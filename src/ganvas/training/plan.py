@@ -122,7 +122,9 @@ def make_plan(
     if recipe_name:
         recipe, why = find_recipe(recipe_name), "asked for"
     else:
-        recipe, why = choose_recipe(size=size, pictures=data.train_count, device=device.type)
+        recipe, why = choose_recipe(
+            size=size, pictures=data.train_count, labelled=bool(data.class_names), device=device.type
+        )
     cells = dict(overrides)
     if cells.get("minutes") is None and cells.get("images") is None:
         cells["minutes"] = DEFAULT_MINUTES

@@ -15,7 +15,7 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ _DTYPE, _NDARRAY, _ENCODE = "numpy dtype", "numpy ndarray", "_codecs encode"
 _ALLOWED = _RECONSTRUCT | _SCALAR | {_DTYPE, _NDARRAY, _ENCODE}
 _ITEM = re.compile(r"[iu][1248]|f[248]")
 # What damaged pickles were seen to raise, here and in pickletools.
-_DAMAGE = (ValueError, LookupError, TypeError, EOFError, struct.error, ArithmeticError, MemoryError, AttributeError)
+DAMAGE = (ValueError, LookupError, TypeError, EOFError, struct.error, ArithmeticError, MemoryError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -61,21 +61,31 @@ def load_inert(data: bytes, what: str) -> object:
     """
     if len(data) > LARGEST:
         raise GanvasError(f"{what} has {len(data):,} bytes: a pickle of more than {LARGEST >> 20} MiB is not read")
-    machine = _Machine(what)
+    return run_inert(data, Machine(what))
+
+
+def run_inert(data: bytes | BinaryIO, machine: Machine) -> object:
+    """What a machine makes of a pickle; of a file the one that begins here, and the file then stands behind it.
+
+    Raises GanvasError if the pickle asks for what the machine does not know, or is damaged.
+    """
     try:
         for step, (opcode, argument, _) in enumerate(pickletools.genops(data)):
             if step == MOST_STEPS:
-                raise GanvasError(f"{what} has more than {MOST_STEPS:,} steps: it is no array with labels; not read")
+                raise GanvasError(f"{machine.what} has more than {MOST_STEPS:,} steps: it is no file of data; not read")
             machine.run(opcode.name, argument)
         return machine.stack.pop()
     except GanvasError:
         raise
-    except _DAMAGE as error:
-        raise GanvasError(f"{what} is not a readable pickle ({error}): copy the file again") from error
+    except DAMAGE as error:
+        raise GanvasError(f"{machine.what} is not a readable pickle ({error}): copy the file again") from error
 
 
-class _Machine:
+class Machine:
     """The stack and memo of a pickle while it is read."""
+
+    ALLOWED: ClassVar[frozenset[str]] = _ALLOWED  # what a pickle may name
+    ADVICE: ClassVar[str] = "save the arrays as .npz"
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -91,7 +101,7 @@ class _Machine:
         elif opcode not in ("PROTO", "FRAME", "STOP"):
             raise GanvasError(
                 f"{self.what} is a pickle with the instruction {opcode}, which data do not need: it is not read; "
-                "save the arrays as .npz"
+                f"{self.ADVICE}"
             )
 
     def since_mark(self) -> list[Any]:
@@ -121,7 +131,7 @@ class _Machine:
         self.top(dict).update(zip(items[::2], items[1::2], strict=True))
 
     def name(self, text: str) -> None:
-        if text not in _ALLOWED:
+        if text not in self.ALLOWED:
             shown = text.replace(" ", ".")[:100]
             raise GanvasError(
                 f"{self.what} is a pickle that asks for {shown!r}, which data do not need: nothing of it was run; "
@@ -186,13 +196,13 @@ _VALUES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _new_dict(machine: _Machine, _: Any) -> None:
+def _new_dict(machine: Machine, _: Any) -> None:
     items = machine.since_mark()
     machine.stack.append({})
     machine.set_items(items)
 
 
-_STEPS: dict[str, Callable[[_Machine, Any], Any]] = {
+_STEPS: dict[str, Callable[[Machine, Any], Any]] = {
     "POP": lambda machine, _: machine.stack.pop(),
     "POP_MARK": lambda machine, _: machine.since_mark(),
     "DUP": lambda machine, _: machine.stack.append(machine.stack[-1]),
@@ -233,7 +243,7 @@ def as_array(value: object, what: str) -> NDArray[np.generic]:
         if len(content) != math.prod(shape) * item.itemsize:
             raise ValueError(f"{len(content)} bytes for the shape {list(shape)} of {item}")
         return np.frombuffer(content, item).reshape(shape, order="F" if by_columns is True else "C")
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise GanvasError(f"{what} is not a readable array of numbers ({error}): save it again") from error
 
 
@@ -246,7 +256,7 @@ def as_whole_numbers(value: object, what: str) -> NDArray[np.int64]:
     elif isinstance(value, list):
         try:
             return np.array([_whole_number(item) for item in value], np.int64)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise GanvasError(f"{what} are not readable numbers ({error}): save them again") from error
     raise GanvasError(f"{what} are not a list of whole numbers: save them again")
 

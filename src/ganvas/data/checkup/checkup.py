@@ -167,7 +167,9 @@ def _suggestions(seen: Survey, plan: StorePlan, options: StoreOptions, device: s
         why = "the size of the pictures"
     else:
         why = f"fits most pictures and is at most {options.largest}, which keeps training short"
-    recipe, recipe_why = choose_recipe(size=(plan.height, plan.width), pictures=plan.train_count, device=device)
+    recipe, recipe_why = choose_recipe(
+        size=(plan.height, plan.width), pictures=plan.train_count, labelled=plan.labelled, device=device
+    )
     grey = plan.channels == 1
     channels_why = "all pictures are grey" if grey else "there are colours in the pictures"
     channels = Suggestion("--channels", str(plan.channels), "as you ask" if options.channels else channels_why)
