@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +14,14 @@ from ganvas.data.store import Store
 from ganvas.draw import provenance
 from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluating import data_of_model, effort_of
-from ganvas.evaluation.features import Features, learn_features
+from ganvas.evaluation.features import learn_features
 from ganvas.images import Integers
 from ganvas.model import Model, load
 from ganvas.networks.contract import Discriminator
 from ganvas.progress import bar
+from ganvas.synthetic.copies import copy_finder
 from ganvas.synthetic.filling import KEPT, Filled, Round, Show, fill
-from ganvas.synthetic.filters import Copies, Filters, copy_scale
+from ganvas.synthetic.filters import Filters
 from ganvas.synthetic.gain import Gain, Right, measure_gain
 from ganvas.synthetic.need import Need, need_of
 from ganvas.synthetic.real_pictures import real_pictures
@@ -91,8 +91,10 @@ def augment(
     _check_not_within(out, store)
     need = need_of(labels, store.class_names, per_class=per_class, ratio=ratio)
     with bar(quiet=quiet) as show:
-        show("learning what the pictures are made of", 0, 0)
+        show("learning the classes", 0, 0)
         features = learn_features(store, device=model.device, effort=effort_of(run))
+        show("learning the classes", 1, 1)
+        filters = Filters(features, D, copy_finder(store))
         origin = Origin(
             run=str(run),
             recipe=model.config.recipe,
@@ -104,20 +106,20 @@ def augment(
             data_fingerprint=store.fingerprint,
             trained_on_data=_was_trained_on(run, store),
             classifier=features.name,
-            copy_scale=copy_scale(store),
+            classifier_accuracy=features.accuracy,
+            copy_scale=filters.copies.scale,
             rule=need.rule,
             keep=keep,
             trunc=trunc,
             tries=tries,
         )
-        return make_set(out, model, D, features, store, need, wish, origin, show)
+        return make_set(out, model, filters, store, need, wish, origin, show)
 
 
 def make_set(
     out: Path,
     model: Model,
-    D: Discriminator | None,
-    features: Features,
+    filters: Filters,
     store: Store,
     need: Need,
     wish: Wish,
@@ -125,8 +127,16 @@ def make_set(
     show: Show,
 ) -> Augmented:
     """Fill the classes, measure the gain, write the folder: what `augment` does once everything is loaded."""
-    made_of = {"version": VERSION, "wanted": need.wanted, "classes": need.names, "features": features.passport.hash}
-    key = key_of({**made_of, **wish.__dict__, **_identity(origin)})
+    made_of = {
+        "version": VERSION,
+        "wanted": need.wanted,
+        "classes": need.names,
+        "features": filters.features.hash,
+        "model": origin.model_sha256,
+        "discriminator": origin.discriminator,
+        "data": origin.data_fingerprint,
+    }
+    key = key_of({**made_of, **wish.__dict__})
     held = check_out(out, key)
     if held is not None:
         return Augmented.from_json(out, held)
@@ -134,7 +144,6 @@ def make_set(
         if work.is_finished:
             work.rename(out)
             return Augmented.from_json(out, check_out(out, key) or {})
-        filters = Filters(features, D, Copies(store))
         filled = Filled(need, tries=wish.tries, conditional=origin.conditional)
         for done in work.rounds():
             filled.add(done)
@@ -202,15 +211,6 @@ def _discriminator(run: Path, model: Model) -> tuple[Discriminator, int]:
 def _was_trained_on(run: Path, store: Store) -> bool:
     """Whether it is known that the generator learned from these very pictures."""
     return is_run(run) and RunFolder(run).read_facts().get("fingerprint") == store.fingerprint
-
-
-def _identity(origin: Origin) -> dict[str, Any]:
-    """What makes it another set; names and places do not."""
-    return {
-        "model": origin.model_sha256,
-        "discriminator": origin.discriminator,
-        "data": origin.data_fingerprint,
-    }
 
 
 def _metadata(done: Round, model: Model, wish: Wish, origin: Origin, names: Sequence[str]) -> list[Mapping[str, str]]:

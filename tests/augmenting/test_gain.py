@@ -9,7 +9,7 @@ from made_up_generators import NAMES, bar, bars, made, model_of, origin_of
 from ganvas.evaluation.metrics.labelled import Labelled
 from ganvas.synthetic import gain as gain_module
 from ganvas.synthetic.gain import difference, measure_gain
-from ganvas.synthetic.real_pictures import RealPictures, part_of
+from ganvas.synthetic.real_pictures import RealPictures, part_of, repeated
 from ganvas.synthetic.words import gain_words
 
 FEW, TEST = Labelled(*bars((4, 4, 4), seed=5)), Labelled(*bars((40, 40, 40), seed=6))
@@ -57,6 +57,27 @@ def test_the_same_pictures_again_are_no_gain(origin):
     words = gain_words(gain, origin)[0]
     assert "no gain" in words
     assert "lies within the noise of" in words
+
+
+def test_what_repeating_real_pictures_does_as_well_is_no_gain(origin):
+    real = RealPictures(Labelled(*bars((120, 120, 4), seed=11)), TEST, set_aside=False)
+    copies = part_of(real.learned, 1).images[np.arange(240, 244)]
+    copied = Labelled(np.tile(copies, (29, 1, 1, 1)), np.full(116, 2))  # the four of the short class again and again
+    gain = measure_gain(real, copied, NAMES, [2], seeds=3, real_share=1, steps=20)
+    (found,) = gain.comparisons
+    assert found.with_generated.mean > found.as_they_are.mean + 0.05  # evening out helps, by any means
+    assert found.without == found.repeated
+    assert found.difference.effect == "none"
+    assert f"{100 * found.as_they_are.mean:.1f} % from the real pictures as they are" in gain_words(gain, origin)[0]
+
+
+def test_real_pictures_are_repeated_only_where_that_changes_the_shares():
+    real = Labelled(*bars((6, 2, 0), seed=0))
+    again = repeated(real, Labelled(*bars((0, 5, 3), seed=1)))
+    assert np.bincount(again.labels).tolist() == [6, 7]  # of the third there is nothing to repeat
+    rows = again.images[np.arange(len(again))]
+    assert {row.tobytes() for row in rows} == {row.tobytes() for row in real.images}
+    assert repeated(real, Labelled(*bars((3, 1, 0), seed=1))) is None
 
 
 def test_a_part_of_the_real_pictures_and_the_short_classes_are_measured_apart(origin):

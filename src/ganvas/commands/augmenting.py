@@ -33,9 +33,11 @@ def augment(
 
     By default every class is filled up to the largest one. A picture is kept if a classifier of the data sees its
     class, if it is among those that D finds most real, and if it is no nearer to a training picture than real ones
-    come. The gain is measured on held-out pictures, and said plainly where there is none. The folder holds class
-    folders with seed, class and weights in each file, metadata.jsonl, manifest.json and CARD.md. Given again after a
-    kill, the same command goes on.
+    come. The gain is measured on held-out pictures, against real ones alone, also repeated, and said plainly where
+    there is none. The folder holds class folders with seed, class and weights in each file, metadata.jsonl,
+    manifest.json and CARD.md. Given again after a kill, the same command goes on.
+
+    Examples: ganvas augment runs/cells --out more-cells; ganvas augment runs/digits --per-class 500 --out digits-made
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ def augment(
     trunc
         Pull the noise towards its mean: 1 as trained, 0.7 safer and less varied.
     tries
-        At most so many candidates for each picture that is wanted.
+        At most so many candidates for each picture that is wanted (and 256 of a class in any case).
     seeds
         Classifiers trained for each number, 2 or more; 0 does not measure the gain.
     real_share
@@ -89,9 +91,11 @@ def augment(
 
 def print_augmented(found: Augmented) -> None:
     """A line for each class that was drawn for; then what there is to say."""
+    from ganvas.synthetic.words import sentences
+
     head = ("class", "real", "kept", "of wanted", "drawn")
     rows = [(r.name, *map(str, (r.real, r.kept, r.wanted, r.drawn))) for r in found.classes if r.wanted]
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     for row in (head, *rows):
         print("  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)))
-    print(f"\n{found.words}\n\nfolder: {found.path}")
+    print("", *sentences(found), "", f"folder: {found.path}", sep="\n")

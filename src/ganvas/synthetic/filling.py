@@ -162,5 +162,5 @@ def _outcomes(filters: Filters, filled: Filled, images: Integers, seen: Seen, ke
         so_far = np.concatenate([filled.logits[label], seen.logits[rows]])
         outcomes[rows & (seen.logits < np.quantile(so_far, 1 - keep))] = BELOW_BAR
     passed = np.flatnonzero(outcomes == KEPT)
-    outcomes[passed[filters.copied(images[passed])]] = COPY
+    outcomes[passed[filters.copies.found(images[passed])]] = COPY
     return outcomes

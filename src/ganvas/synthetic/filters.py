@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,62 +14,13 @@ from ganvas.errors import GanvasError
 from ganvas.evaluation.feature_training import load
 from ganvas.evaluation.features import Features
 from ganvas.evaluation.metrics.modes import SURE
-from ganvas.evaluation.nearest import (
-    MOST_COMPARED,
-    MOST_SEARCHED,
-    NEIGHBOURS,
-    copy_threshold,
-    neighbours,
-    pixel_pieces,
-    pixel_vectors,
-)
-from ganvas.evaluation.rows import spread
 from ganvas.images import Integers
 from ganvas.networks.contract import Discriminator
+from ganvas.synthetic.copies import CopyFinder
 
-if TYPE_CHECKING:
-    from ganvas.data.store import Store
-
-FEWEST_UNSEEN = 8  # held-out pictures that can set the scale of closeness
-IN_MEMORY = 256 << 20  # bytes of training pictures kept ready for the search
 AT_ONCE = 64
 
 Numbers = NDArray[np.float64]
-
-
-class Copies:
-    """Tells pictures that are nearer to one training picture than real pictures come (see `evaluation.nearest`)."""
-
-    def __init__(self, store: Store) -> None:
-        self._images = store.train.images
-        self._rows = spread(len(self._images), MOST_SEARCHED)
-        self._pieces: list[Tensor] | None = None
-        bytes_a_picture = 4 * pixel_vectors(self._images, self._rows[:1]).shape[1]
-        if bytes_a_picture * len(self._rows) <= IN_MEMORY:
-            self._pieces = list(pixel_pieces(self._images, self._rows))
-        held_out = store.held_out if store.held_out_count >= FEWEST_UNSEEN else None
-        if held_out is not None:
-            queries, own = pixel_vectors(held_out.images, spread(len(held_out), MOST_COMPARED)), None
-        else:
-            chosen = spread(len(self._rows), MOST_COMPARED)
-            queries, own = pixel_vectors(self._images, self._rows[chosen]), torch.from_numpy(chosen)
-        self.threshold = copy_threshold(neighbours(queries, self._base(), NEIGHBOURS, own).closeness())
-
-    def closeness(self, images: Integers) -> Numbers:
-        """Nearest distance over the mean of the 50 nearest: [N, C, H, W] -> [N] in [0, 1]; 0 for an exact copy."""
-        if not len(images):
-            return np.empty(0)
-        return neighbours(pixel_vectors(images), self._base(), NEIGHBOURS).closeness().double().numpy()
-
-    def _base(self) -> list[Tensor] | Iterator[Tensor]:
-        return pixel_pieces(self._images, self._rows) if self._pieces is None else self._pieces
-
-
-def copy_scale(store: Store) -> str:
-    """Which real pictures say how near to a training picture honest ones come."""
-    if store.held_out_count >= FEWEST_UNSEEN:
-        return "held-out pictures"
-    return "training pictures, each left out of its own search"
 
 
 @dataclass(frozen=True)
@@ -95,10 +44,10 @@ class Filters:
 
     features: Features
     D: Discriminator | None
-    copies: Copies
+    copies: CopyFinder
 
     def look(self, images: Integers, asked: int | None) -> Seen:
-        """images: [N, C, H, W], drawn as the class `asked`, or by a generator that knows none. Copies: see `copied`."""
+        """images: [N, C, H, W], drawn as the class `asked`, or by a generator that knows none."""
         probabilities = self.features.probabilities(images)
         if probabilities is None:
             raise GanvasError("the pictures have no classes to tell apart: give --data with labelled pictures")
@@ -107,10 +56,6 @@ class Filters:
         certainty = probabilities.gather(1, classes[:, None])[:, 0].double().numpy()
         agrees = certainty > SURE if asked is None else (likeliest == classes).numpy()
         return Seen(classes.numpy(), certainty, agrees, self._logits(images, None if asked is None else classes))
-
-    def copied(self, images: Integers) -> NDArray[np.bool_]:
-        """Which of them are nearer to a training picture than real pictures come: [N, C, H, W] -> [N]."""
-        return self.copies.closeness(images) <= self.copies.threshold
 
     def _logits(self, images: Integers, labels: Tensor | None) -> Numbers:
         if self.D is None:

@@ -1,7 +1,8 @@
 """What a synthetic set brings: a small classifier learns without it, with it and from it alone, and is tested.
 
 Trained on generated pictures alone it gives the classification accuracy score (Ravuri and Vinyals, 2019). All
-classifiers of one comparison take as many steps, so that more pictures are no more training.
+classifiers take as many steps, so that more pictures are no more training. Where the generated pictures even the
+classes out, repeating the real ones of the short classes is compared with too: evening out alone is no gain of theirs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ganvas.evaluation.feature_training import BATCH, default_pictures
 from ganvas.evaluation.metrics.classification_score import classifier_for, recognised
 from ganvas.evaluation.metrics.interval import Z, mean_interval
 from ganvas.evaluation.metrics.labelled import Labelled, joined, some_of
-from ganvas.synthetic.real_pictures import RealPictures, part_of
+from ganvas.synthetic.real_pictures import RealPictures, part_of, repeated
 
 FEWEST_TESTED = 20
 LEAST_STEPS = 80
@@ -55,7 +56,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class OfClasses:
-    """The same for the test pictures of one class, or of several together."""
+    """The share of the test pictures of one class, or of several together. without: as of the whole comparison."""
 
     names: tuple[str, ...]
     without: float
@@ -67,11 +68,15 @@ class OfClasses:
 class Comparison:
     """With so many real pictures: the classifier without the generated ones and with them.
 
+    as_they_are: from the real pictures. repeated: with those of the short classes shown as often as the generated ones
+    make it; None where that changes nothing. without: the better of these two, from which the differences are taken.
     short: all short classes together, where there are others; of_each_class: every short class that was tested.
     """
 
     real_share: float
     real_pictures: int
+    as_they_are: Score
+    repeated: Score | None
     without: Score
     with_generated: Score
     difference: Difference
@@ -120,8 +125,6 @@ def measure_gain(
     classes, tested = len(names), real.test
     if len(tested) < FEWEST_TESTED:
         return f"{len(tested)} test pictures are too few: at least {FEWEST_TESTED} are needed"
-    if not len(generated):
-        return "no picture was generated"
     if steps is None:
         net = classifier_for(real.learned.images, classes, torch.Generator())
         steps = max(LEAST_STEPS, int(EFFORT * default_pictures(net, len(real.learned))) // BATCH)
@@ -131,12 +134,14 @@ def measure_gain(
     sets: dict[str, Labelled] = {}
     for share, some in amounts.items():
         sets[f"real {share:g}"], sets[f"joined {share:g}"] = some, joined(some, generated)
+        again = repeated(some, generated)
+        if again is not None:
+            sets[f"repeated {share:g}"] = again
     if len(np.unique(generated.labels)) == len(np.unique(tested.labels)) == classes:
         sets["generated"] = generated
     right = _train_all(sets, tested, classes, seeds, steps, trained or {}, on_trained, show, device)
     comparisons = tuple(
-        _compare(share, len(some), right[f"real {share:g}"], right[f"joined {share:g}"], tested.labels, names, short)
-        for share, some in amounts.items()
+        _compare(share, len(some), right, tested.labels, names, short) for share, some in amounts.items()
     )
     alone = _score(right["generated"]) if "generated" in right else None
     return Gain(comparisons, alone, len(generated), len(tested), real.set_aside, seeds, steps)
@@ -173,12 +178,15 @@ def _at_least_a_batch(some: Labelled) -> Labelled:
 def _compare(
     share: float,
     pictures: int,
-    without: Right,
-    with_generated: Right,
+    right: Mapping[str, Right],
     labels: NDArray[np.int64],
     names: Sequence[str],
     short: Sequence[int],
 ) -> Comparison:
+    as_they_are, repeats = right[f"real {share:g}"], right.get(f"repeated {share:g}")
+    without = as_they_are if repeats is None or as_they_are.mean() >= repeats.mean() else repeats
+    with_generated = right[f"joined {share:g}"]
+
     def of_classes(chosen: Sequence[int]) -> OfClasses:
         rows = np.isin(labels, chosen)
         a, b = without[:, rows], with_generated[:, rows]
@@ -189,6 +197,8 @@ def _compare(
     return Comparison(
         share,
         pictures,
+        _score(as_they_are),
+        None if repeats is None else _score(repeats),
         _score(without),
         _score(with_generated),
         difference(without, with_generated),

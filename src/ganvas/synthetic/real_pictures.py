@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SET_ASIDE = 10  # without held-out pictures every tenth of a class is a test picture
 MOST_TESTED = 10_000
+SAME_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -68,3 +69,19 @@ def part_of(whole: Labelled, share: float) -> Labelled:
         own = np.flatnonzero(whole.labels == label)
         rows.append(own[spread(len(own), max(1, round(share * len(own))))])
     return some_of(whole, np.sort(np.concatenate(rows)))
+
+
+def repeated(real: Labelled, generated: Labelled) -> Labelled | None:
+    """`real`, and of each class as many of its own pictures again as `generated` has.
+
+    What a generated set evens out, repeating evens out for nothing, so that is what it must be better than. None where
+    that leaves each class its share, to a hundredth, and would train the same classifier.
+    """
+    classes = 1 + max(int(real.labels.max()), int(generated.labels.max()))
+    rows = [np.arange(len(real))]
+    for label, count in enumerate(np.bincount(generated.labels, minlength=classes)):
+        own = np.flatnonzero(real.labels == label)
+        rows.append(np.resize(own, count if len(own) else 0))
+    again = some_of(real, np.concatenate(rows))
+    before, after = (np.bincount(one.labels, minlength=classes) / len(one) for one in (real, again))
+    return None if np.abs(after - before).max() < SAME_SHARE else again

@@ -46,7 +46,8 @@ class Origin:
     data_fingerprint: str
     trained_on_data: bool  # whether it is known that the generator was trained on these very pictures
     classifier: str  # which filters by class, in words
-    copy_scale: str  # the real pictures that say how near is too near
+    classifier_accuracy: float | None  # share of pictures kept from it that it gets right; None if none were
+    copy_scale: str  # how many real pictures are as near to a training picture as what is dropped, in words
     rule: str  # how many were wanted
     keep: float
     trunc: float
@@ -71,9 +72,9 @@ class Augmented:
     @property
     def words(self) -> str:
         """What a reader should know, in plain sentences."""
-        from ganvas.synthetic.words import describe
+        from ganvas.synthetic.words import sentences
 
-        return describe(self)
+        return " ".join(sentences(self))
 
     def to_json(self) -> dict[str, Any]:
         """{"schema": 1, "pictures", "origin", "classes", "gain", "words", "versions"}."""

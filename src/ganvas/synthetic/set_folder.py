@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -117,7 +117,7 @@ class SetInWork:
         for (seed, label), picture, told in zip(kept, pictures, metadata, strict=True):
             path = self.path / self.place(seed, label)
             path.parent.mkdir(exist_ok=True)
-            save_png(path, cast(Integers, picture.transpose(1, 2, 0)), told)
+            save_png(path, picture.transpose(1, 2, 0), told)
         self.note({"round": done.__dict__})
 
     def rounds(self) -> Iterator[Round]:

@@ -8,43 +8,50 @@ from ganvas.synthetic.gain import Comparison, Difference, Gain, OfClasses
 from ganvas.synthetic.result import Augmented, ClassFilled, Origin
 
 NAMES_SHOWN = 8
+WEAK = 0.9  # of a classifier that gets less right it is said what it does to real pictures
 
 
-def describe(found: Augmented) -> str:
+def sentences(found: Augmented) -> list[str]:
     """What was kept and dropped, what could not be filled and why, and what it brings."""
-    sentences = [filled_words(found.classes)]
-    sentences += [short_words(row, found.origin) for row in found.classes if row.kept < row.wanted]
-    if not found.origin.conditional:
-        sentences.append(
+    origin = found.origin
+    said = [filled_words(found.classes, origin)]
+    said += [short_words(row, origin) for row in found.classes if row.kept < row.wanted]
+    if not origin.conditional:
+        said.append(
             "The generator knows no classes: each picture has the class that the classifier is over 90 % sure of "
-            f"({found.origin.classifier})."
+            f"({origin.classifier})."
         )
-    return " ".join([*sentences, *gain_words(found.gain, found.origin)])
+    elif origin.classifier_accuracy is not None and origin.classifier_accuracy < WEAK:
+        said.append(
+            f"The classifier that looks at them takes {percent(1 - origin.classifier_accuracy)} of real pictures for "
+            "another class, too: there are good pictures among those that it drops."
+        )
+    return said + gain_words(found.gain, origin)
 
 
-def filled_words(classes: Sequence[ClassFilled]) -> str:
+def filled_words(classes: Sequence[ClassFilled], origin: Origin) -> str:
     """How many were drawn, and what became of them."""
     drawn, kept, extra = (sum(getattr(row, name) for row in classes) for name in ("drawn", "kept", "not_needed"))
-    beside = f", {extra} were not needed" if extra else ""
-    return f"{kept} pictures are kept of {drawn} drawn: {dropped_words(classes)}{beside}."
+    beside = f", {extra} good ones more than were wanted" if extra else ""
+    return f"{kept} pictures are kept of {drawn} drawn: {dropped_words(classes, origin)}{beside}."
 
 
-def dropped_words(classes: Sequence[ClassFilled]) -> str:
+def dropped_words(classes: Sequence[ClassFilled], origin: Origin) -> str:
     """What each filter has dropped."""
     other, below, copies, repeats = (
         sum(getattr(row, name) for row in classes) for name in ("other_class", "below_bar", "copies", "repeats")
     )
-    return (
-        f"{other} not seen as their class, {below} below D's bar, {copies} too near to a training picture, "
-        f"{repeats} repeats"
-    )
+    by_class = "taken for another class" if origin.conditional else "of no sure class"
+    by_d = "" if origin.discriminator is None else f"{below} not among the best {100 * origin.keep:g} % by D, "
+    return f"{other} {by_class}, {by_d}{copies} too near to a training picture, {repeats} repeats"
 
 
 def short_words(row: ClassFilled, origin: Origin) -> str:
     """Why a class is not full."""
-    why = f"{row.drawn} candidates were tried ({dropped_words([row])})"
+    dropped = dropped_words([row], origin)
+    why = f"{row.drawn} candidates were tried ({dropped})"
     if not origin.conditional:
-        why = f"the generator, which knows no classes, gave {row.drawn} that look like it ({dropped_words([row])})"
+        why = f"the generator, which knows no classes, gave {row.drawn} that look like it ({dropped})"
     return (
         f"Class {row.name} could not be filled: {row.kept} of {row.wanted}, {why}; the limit is --tries {origin.tries}."
     )
@@ -54,31 +61,38 @@ def gain_words(gain: Gain | str, origin: Origin) -> list[str]:
     """What the set brings, and on which pictures that was measured."""
     if isinstance(gain, str):
         return [f"The gain was not measured: {gain}."]
-    sentences = []
+    said = []
     for comparison in gain.comparisons:
-        sentences.append(comparison_words(comparison))
+        said.append(comparison_words(comparison))
         if comparison.short is not None:
-            sentences.append(classes_words(comparison.short))
+            said.append(classes_words(comparison.short))
     if gain.alone is not None:
-        real = gain.comparisons[0].without.mean
-        sentences.append(
+        real = gain.comparisons[0].as_they_are.mean
+        said.append(
             f"From the generated pictures alone {percent(gain.alone.mean)} are recognised (classification accuracy "
             f"score), from all real ones alone {percent(real)}."
         )
-    sentences.append(test_words(gain, origin))
+    said.append(test_words(gain, origin))
     if len(gain.comparisons) > 1:
-        sentences.append(
+        said.append(
             "The generator and the filters were not trained anew on fewer pictures: what is added to a part of the "
             "real ones carries what was learned from all of them."
         )
-    return sentences
+    return said
 
 
 def comparison_words(found: Comparison) -> str:
     """A gain, a loss or neither, with so many real pictures."""
     part = "" if found.real_share == 1 else f" ({100 * found.real_share:g} % of each class)"
     amount = f"{'' if part else 'all '}{found.real_pictures} real pictures{part}"
-    return f"With {amount}: {effect_words(found.without.mean, found.with_generated.mean, found.difference)}."
+    effect = effect_words(found.without.mean, found.with_generated.mean, found.difference)
+    both = ""
+    if found.repeated is not None:
+        both = (
+            f" (without: the better of {percent(found.as_they_are.mean)} from the real pictures as they are and "
+            f"{percent(found.repeated.mean)} with those of the short classes repeated as often)"
+        )
+    return f"With {amount}: {effect}{both}."
 
 
 def classes_words(found: OfClasses) -> str:
@@ -122,10 +136,10 @@ def card(found: Augmented) -> str:
     """CARD.md."""
     origin = found.origin
     labelled_by = "asked of the generator and seen" if origin.conditional else "said"
-    bar = "whatever D thinks of it"
+    by_d = "D was not asked"
     if origin.discriminator is not None:
         best = f"the {100 * origin.keep:g} % of each class that it finds most real"
-        bar = f"by D of the run ({origin.discriminator} images seen) {best}"
+        by_d = f"by D of the run ({origin.discriminator} images seen) {best}"
     return "\n".join(
         [
             f"# {found.pictures} generated pictures",
@@ -137,8 +151,8 @@ def card(found: Augmented) -> str:
             f"- Real pictures: `{origin.data}`, fingerprint `{origin.data_fingerprint[:16]}`",
             f"- Wanted: {origin.rule}; at most {origin.tries} tries for each",
             f"- Classes: {labelled_by} by a {origin.classifier}",
-            f"- Kept: {bar}; what is no nearer to one training picture than real pictures come (scale: "
-            f"{origin.copy_scale}, of which about 1 % are as near); no two equal ones",
+            f"- Kept: {by_d}; no copies, which are nearer to one training picture than real pictures come "
+            f"({origin.copy_scale}); no two equal ones",
             f"- Made by ganvas {found.versions.get('ganvas', '')}; seed, class and weights are in each file and in "
             "`metadata.jsonl`, all numbers in `manifest.json`",
             "",
@@ -148,7 +162,7 @@ def card(found: Augmented) -> str:
             "",
             "## What it brings",
             "",
-            *gain_words(found.gain, origin),
+            *(f"- {sentence}" for sentence in gain_words(found.gain, origin)),
             *_gain_table(found.gain),
             "",
             "## Cautions",
@@ -175,10 +189,10 @@ def _gain_table(gain: Gain | str) -> list[str]:
         return []
     head = [
         "",
-        f"{gain.seeds} classifiers each, of {gain.steps} steps; ± is half of a 95 % interval over seeds and test "
-        "pictures.",
+        f"{gain.seeds} classifiers each, of {gain.steps} steps; without: the better of real pictures as they are and "
+        "with the short classes repeated; ± is half of a 95 % interval over seeds and test pictures.",
         "",
-        "| test pictures | real pictures | without | with generated | difference |",
+        "| tested on | real pictures | without | with generated | difference |",
         "|---|---|---|---|---|",
     ]
     rows = []
