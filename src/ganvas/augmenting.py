@@ -167,13 +167,9 @@ def _labels_of(store: Store, model: Model, run: Path) -> NDArray[np.int64]:
     """Of the training pictures. Raises GanvasError where classes cannot be told, or are others than the model's."""
     labels, config = store.train.labels, model.config
     if labels is None or len(store.class_names) < 2:
-        who = (
-            f"{store.source_name} has no classes"
-            if config.classes
-            else "neither the generator nor the data know classes"
-        )
         raise GanvasError(
-            f"{who} ({store.labels_note}), so it is not known which are short: give --data with labelled pictures"
+            f"{store.source_name} has no classes ({store.labels_note}), so none can be short and no gain be measured: "
+            "give --data with labelled pictures, such as a folder for each class"
         )
     if config.classes and config.class_names != store.class_names:
         raise GanvasError(
@@ -205,7 +201,7 @@ def _discriminator(run: Path, model: Model) -> tuple[Discriminator, int]:
     try:
         return load_discriminator(run, model.config, model.device)
     except GanvasError as error:
-        raise GanvasError(f"{error}; or do without the filter by D: --keep 1") from None
+        raise GanvasError(f"{error}: --keep 1 does without the filter by D") from None
 
 
 def _was_trained_on(run: Path, store: Store) -> bool:

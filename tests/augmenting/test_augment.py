@@ -133,7 +133,7 @@ def test_a_generator_and_data_without_classes_are_refused(bars_folder, tmp_path,
     run = ganvas.train(bars_folder, out=tmp_path / "run", **SETTINGS).path
     code, said = refused(capsys, "augment", run, "--out", tmp_path / "set")
     assert code == 1
-    assert "neither the generator nor the data know classes (unlabelled: no class folders)" in said
+    assert "has no classes (unlabelled: no class folders), so none can be short and no gain be measured" in said
     assert "give --data with labelled pictures" in said
 
 

@@ -28,16 +28,16 @@ def origin(store, features):
 def test_fresh_real_pictures_are_a_gain_where_real_ones_are_few(origin):
     gain = measured(Labelled(*bars((100, 100, 100), seed=7)))
     (found,) = gain.comparisons
-    assert found.difference.effect == "gain"
-    assert found.difference.mean > 0.1
-    assert gain.alone.mean > found.without.mean
+    assert found.all.difference.effect == "gain"
+    assert found.all.difference.mean > 0.1
+    assert gain.alone.mean > found.all.without.mean
     assert (found.real_pictures, gain.test_pictures, gain.steps) == (12, 120, 20)
     words = gain_words(gain, origin)
     assert words[0].startswith("With all 12 real pictures: a gain of ")
     assert "classification accuracy score" in words[1]
     assert "held-out pictures that the generator and the filters have not learned from" in words[-1]
     assert found.short is None  # all classes are short: there is nothing beside them
-    assert [one.names for one in found.of_each_class] == [("across",), ("down",), ("both",)]
+    assert [one.classes for one in found.each] == [("across",), ("down",), ("both",)]
 
 
 def test_noise_with_labels_at_random_is_none(origin):
@@ -45,7 +45,7 @@ def test_noise_with_labels_at_random_is_none(origin):
     noise = Labelled(rng.integers(0, 256, (300, 1, 12, 12)).astype(np.uint8), rng.integers(0, 3, 300))
     gain = measured(noise)
     (found,) = gain.comparisons
-    assert found.difference.effect in ("none", "loss")
+    assert found.all.difference.effect in ("none", "loss")
     assert "a gain" not in gain_words(gain, origin)[0]
     assert "no gain" in gain_words(gain, origin)[0] or "a loss" in gain_words(gain, origin)[0]
     assert gain.alone.mean < 0.6
@@ -53,7 +53,7 @@ def test_noise_with_labels_at_random_is_none(origin):
 
 def test_the_same_pictures_again_are_no_gain(origin):
     gain = measured(FEW)
-    assert gain.comparisons[0].difference.effect == "none"
+    assert gain.comparisons[0].all.difference.effect == "none"
     words = gain_words(gain, origin)[0]
     assert "no gain" in words
     assert "lies within the noise of" in words
@@ -65,10 +65,12 @@ def test_what_repeating_real_pictures_does_as_well_is_no_gain(origin):
     copied = Labelled(np.tile(copies, (29, 1, 1, 1)), np.full(116, 2))  # the four of the short class again and again
     gain = measure_gain(real, copied, NAMES, [2], seeds=3, real_share=1, steps=20)
     (found,) = gain.comparisons
-    assert found.with_generated.mean > found.as_they_are.mean + 0.05  # evening out helps, by any means
-    assert found.without == found.repeated
-    assert found.difference.effect == "none"
-    assert f"{100 * found.as_they_are.mean:.1f} % from the real pictures as they are" in gain_words(gain, origin)[0]
+    assert found.all.with_generated.mean > found.all.as_they_are.mean + 0.05  # evening out helps, by any means
+    assert found.all.without == found.all.repeated
+    assert found.all.difference.effect == "none"
+    words = gain_words(gain, origin)[0]
+    assert "without them when real ones of the short classes are repeated as often" in words
+    assert f"({100 * found.all.as_they_are.mean:.1f} % from the real ones as they are)" in words
 
 
 def test_real_pictures_are_repeated_only_where_that_changes_the_shares():
@@ -87,7 +89,7 @@ def test_a_part_of_the_real_pictures_and_the_short_classes_are_measured_apart(or
     assert [(c.real_share, c.real_pictures) for c in gain.comparisons] == [(1.0, 120), (0.1, 12)]
     assert gain.alone is None  # it would know one class of three
     short = gain.comparisons[0].short
-    assert (short.names, short.difference.test_pictures) == (("down",), 40)
+    assert (short.classes, short.difference.test_pictures) == (("down",), 40)
     words = gain_words(gain, origin)
     assert words[1].startswith("Of the short classes (down; 40 test pictures): ")
     assert any(sentence.startswith("This flatters: no pictures are held out") for sentence in words)

@@ -55,33 +55,39 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class OfClasses:
-    """The share of the test pictures of one class, or of several together. without: as of the whole comparison."""
+class Tested:
+    """Shares that are recognised of the test pictures of some classes, and what the generated pictures change.
 
-    names: tuple[str, ...]
-    without: float
-    with_generated: float
+    as_they_are: learned from the real pictures. repeated: with those of the short classes shown as often as the
+    generated ones make it; None where that changes nothing. The difference is from the better of these two.
+    """
+
+    classes: tuple[str, ...]
+    as_they_are: Score
+    repeated: Score | None
+    with_generated: Score
     difference: Difference
+
+    @property
+    def without(self) -> Score:
+        """The better of the two without generated pictures."""
+        if self.repeated is None or self.as_they_are.mean >= self.repeated.mean:
+            return self.as_they_are
+        return self.repeated
 
 
 @dataclass(frozen=True)
 class Comparison:
     """With so many real pictures: the classifier without the generated ones and with them.
 
-    as_they_are: from the real pictures. repeated: with those of the short classes shown as often as the generated ones
-    make it; None where that changes nothing. without: the better of these two, from which the differences are taken.
-    short: all short classes together, where there are others; of_each_class: every short class that was tested.
+    all: every class. short: all short classes together, where there are others; each: every one of them apart.
     """
 
     real_share: float
     real_pictures: int
-    as_they_are: Score
-    repeated: Score | None
-    without: Score
-    with_generated: Score
-    difference: Difference
-    short: OfClasses | None
-    of_each_class: tuple[OfClasses, ...]
+    all: Tested
+    short: Tested | None
+    each: tuple[Tested, ...]
 
 
 @dataclass(frozen=True)
@@ -183,27 +189,27 @@ def _compare(
     names: Sequence[str],
     short: Sequence[int],
 ) -> Comparison:
-    as_they_are, repeats = right[f"real {share:g}"], right.get(f"repeated {share:g}")
-    without = as_they_are if repeats is None or as_they_are.mean() >= repeats.mean() else repeats
-    with_generated = right[f"joined {share:g}"]
-
-    def of_classes(chosen: Sequence[int]) -> OfClasses:
+    def of_classes(chosen: Sequence[int]) -> Tested:
         rows = np.isin(labels, chosen)
-        a, b = without[:, rows], with_generated[:, rows]
-        return OfClasses(tuple(names[i] for i in chosen), float(a.mean()), float(b.mean()), difference(a, b))
+        own = {what: found[:, rows] for what, found in right.items()}
+        as_they_are, repeats = own[f"real {share:g}"], own.get(f"repeated {share:g}")
+        without = as_they_are if repeats is None or as_they_are.mean() >= repeats.mean() else repeats
+        return Tested(
+            tuple(names[i] for i in chosen),
+            _score(as_they_are),
+            None if repeats is None else _score(repeats),
+            _score(own[f"joined {share:g}"]),
+            difference(without, own[f"joined {share:g}"]),
+        )
 
-    tested = [label for label in short if (labels == label).any()]
-    some = 0 < len(tested) < len(np.unique(labels))
+    tested = np.unique(labels).tolist()
+    short = [label for label in short if label in tested]
     return Comparison(
         share,
         pictures,
-        _score(as_they_are),
-        None if repeats is None else _score(repeats),
-        _score(without),
-        _score(with_generated),
-        difference(without, with_generated),
-        of_classes(tested) if some else None,
-        tuple(of_classes([label]) for label in tested),
+        of_classes(tested),
+        of_classes(short) if 0 < len(short) < len(tested) else None,
+        tuple(of_classes([label]) for label in short),
     )
 
 

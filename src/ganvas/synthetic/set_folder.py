@@ -176,8 +176,14 @@ class SetInWork:
 
     def rename(self, out: Path) -> None:
         """Give the finished set its name."""
-        if out.is_dir():
-            out.rmdir()  # empty, or it would have been refused
+        try:
+            if out.is_dir():
+                out.rmdir()  # it was empty
+        except OSError:
+            raise GanvasError(
+                f"something was put into {out} meanwhile: move it, and give the same command again (the set lies "
+                f"finished in {self.path})"
+            ) from None
         os.replace(self.path, out)
         sync_folder(out.parent)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ganvas.synthetic.gain import Comparison, Difference, Gain, OfClasses
+from ganvas.synthetic.gain import Comparison, Gain, Tested
 from ganvas.synthetic.result import Augmented, ClassFilled, Origin
 
 NAMES_SHOWN = 8
@@ -65,9 +65,9 @@ def gain_words(gain: Gain | str, origin: Origin) -> list[str]:
     for comparison in gain.comparisons:
         said.append(comparison_words(comparison))
         if comparison.short is not None:
-            said.append(classes_words(comparison.short))
+            said.append(short_classes_words(comparison.short))
     if gain.alone is not None:
-        real = gain.comparisons[0].as_they_are.mean
+        real = gain.comparisons[0].all.as_they_are.mean
         said.append(
             f"From the generated pictures alone {percent(gain.alone.mean)} are recognised (classification accuracy "
             f"score), from all real ones alone {percent(real)}."
@@ -85,32 +85,37 @@ def comparison_words(found: Comparison) -> str:
     """A gain, a loss or neither, with so many real pictures."""
     part = "" if found.real_share == 1 else f" ({100 * found.real_share:g} % of each class)"
     amount = f"{'' if part else 'all '}{found.real_pictures} real pictures{part}"
-    effect = effect_words(found.without.mean, found.with_generated.mean, found.difference)
-    both = ""
-    if found.repeated is not None:
-        both = (
-            f" (without: the better of {percent(found.as_they_are.mean)} from the real pictures as they are and "
-            f"{percent(found.repeated.mean)} with those of the short classes repeated as often)"
-        )
-    return f"With {amount}: {effect}{both}."
+    return f"With {amount}: {effect_words(found.all)}."
 
 
-def classes_words(found: OfClasses) -> str:
+def short_classes_words(found: Tested) -> str:
     """The same for the short classes together."""
-    names = ", ".join(found.names[:NAMES_SHOWN]) + (", ..." if len(found.names) > NAMES_SHOWN else "")
-    effect = effect_words(found.without, found.with_generated, found.difference)
-    return f"Of the short classes ({names}; {found.difference.test_pictures} test pictures): {effect}."
+    names = ", ".join(found.classes[:NAMES_SHOWN]) + (", ..." if len(found.classes) > NAMES_SHOWN else "")
+    return f"Of the short classes ({names}; {found.difference.test_pictures} test pictures): {effect_words(found)}."
 
 
-def effect_words(without: float, with_generated: float, difference: Difference) -> str:
+def effect_words(found: Tested) -> str:
     """One of three."""
-    both = f"{percent(without)} recognised without the generated ones, {percent(with_generated)} with them"
-    if difference.effect == "none":
+    change = found.difference
+    both = f"{percent(found.with_generated.mean)} recognised with the generated ones, {without_words(found)}"
+    if change.effect == "none":
         return (
-            f"no gain: {both}, the difference of {100 * difference.mean:+.1f} points lies within the noise of "
-            f"{100 * difference.noise:.1f}"
+            f"no gain: {both}; the difference of {100 * change.mean:+.1f} points lies within the noise of "
+            f"{100 * change.noise:.1f}"
         )
-    return f"a {difference.effect} of {100 * abs(difference.mean):.1f} points (± {100 * difference.noise:.1f}): {both}"
+    return f"a {change.effect} of {100 * abs(change.mean):.1f} points (± {100 * change.noise:.1f}): {both}"
+
+
+def without_words(found: Tested) -> str:
+    """What is reached without generated pictures, by the better of two ways where there are two."""
+    best = f"{percent(found.without.mean)} without them"
+    if found.repeated is None:
+        return best
+    if found.without is found.repeated:
+        other = f"{percent(found.as_they_are.mean)} from the real ones as they are"
+        return f"{best} when real ones of the short classes are repeated as often ({other})"
+    other = f"{percent(found.repeated.mean)} when those of the short classes are repeated as often"
+    return f"{best} from the real ones as they are ({other})"
 
 
 def test_words(gain: Gain, origin: Origin) -> str:
@@ -189,22 +194,22 @@ def _gain_table(gain: Gain | str) -> list[str]:
         return []
     head = [
         "",
-        f"{gain.seeds} classifiers each, of {gain.steps} steps; without: the better of real pictures as they are and "
-        "with the short classes repeated; ± is half of a 95 % interval over seeds and test pictures.",
+        f"{gain.seeds} classifiers each, of {gain.steps} steps. The difference is from the better of the two without "
+        "generated pictures; ± is half of a 95 % interval over seeds and test pictures.",
         "",
-        "| tested on | real pictures | without | with generated | difference |",
-        "|---|---|---|---|---|",
+        "| tested on | real pictures | as they are | short classes repeated | with generated | difference |",
+        "|---|---|---|---|---|---|",
     ]
     rows = []
     for found in gain.comparisons:
-        count = found.real_pictures
-        rows.append(_gain_row("all", count, found.without.mean, found.with_generated.mean, found.difference))
-        for one in found.of_each_class:
-            rows.append(_gain_row(f"class {one.names[0]}", count, one.without, one.with_generated, one.difference))
+        rows.append(_gain_row("all", found.real_pictures, found.all))
+        rows += [_gain_row(f"class {one.classes[0]}", found.real_pictures, one) for one in found.each]
     return head + rows
 
 
-def _gain_row(what: str, real: int, without: float, with_generated: float, found: Difference) -> str:
-    what = f"{what} ({found.test_pictures})".replace("|", "\\|")
-    change = f"{100 * found.mean:+.1f} ± {100 * found.noise:.1f} points"
-    return f"| {what} | {real} | {percent(without)} | {percent(with_generated)} | {change} |"
+def _gain_row(what: str, real: int, found: Tested) -> str:
+    what = f"{what} ({found.difference.test_pictures})".replace("|", "\\|")
+    change = f"{100 * found.difference.mean:+.1f} ± {100 * found.difference.noise:.1f} points"
+    scores = [found.as_they_are, found.repeated, found.with_generated]
+    shares = " | ".join("same" if score is None else percent(score.mean) for score in scores)
+    return f"| {what} | {real} | {shares} | {change} |"

@@ -24,9 +24,9 @@ def load_discriminator(path: Path, config: ModelConfig, device: torch.device) ->
     if not is_run(path):
         raise GanvasError(f"{path} is a model without its discriminator: give the run folder that it comes from")
     folder = RunFolder(path)
-    checkpoint, problems = load_best_checkpoint(folder.checkpoints)
+    checkpoint, _ = load_best_checkpoint(folder.checkpoints)
     if checkpoint is None:
-        raise GanvasError("; ".join(problems) or f"{path} has no checkpoint, and so no discriminator: train it again")
+        raise GanvasError(f"{path} has no checkpoint that can be read, and so no discriminator")
     _, settings = read_settings(folder.settings)
     D = build_discriminator(
         config.network,
