@@ -39,14 +39,14 @@ MOST_SEEDS = 100
 @dataclass(frozen=True)
 class Wish:
     """keep: best share of each class by D. tries: candidates for each wanted picture. seeds: classifiers trained for
-    each number; 0 measures no gain. real_share: of the real pictures in a second comparison; 1 leaves it out.
+    each number; 0 measures no gain. real_share: of the real pictures in a second comparison; 1 makes none.
     """
 
     keep: float = 0.8
     trunc: float = 1.0
     tries: int = 20
     seeds: int = 5
-    real_share: float = 0.1
+    real_share: float = 1.0
 
     def __post_init__(self) -> None:
         for name, value in (("keep", self.keep), ("real-share", self.real_share)):
@@ -71,7 +71,7 @@ def augment(
     trunc: float = 1.0,
     tries: int = 20,
     seeds: int = 5,
-    real_share: float = 0.1,
+    real_share: float = 1.0,
     device: str = "auto",
     quiet: bool = True,
 ) -> Augmented:

@@ -91,8 +91,7 @@ def test_a_set_of_the_runs_own_data(run, able, tmp_path, capsys):
 
 
 def test_other_data_with_a_short_class(run, able, uneven, tmp_path, monkeypatch):
-    monkeypatch.setattr("ganvas.synthetic.gain.EFFORT", 0.0)
-    monkeypatch.setattr("ganvas.synthetic.gain.LEAST_STEPS", 2)
+    monkeypatch.setattr("ganvas.synthetic.gain.default_pictures", lambda _net, _count: 128)
     monkeypatch.setattr("ganvas.synthetic.gain.FEWEST_TESTED", 4)
     found = ganvas.augment(run, data=uneven, out=tmp_path / "set", seeds=2, keep=1, tries=100)
     assert [(row.name, row.real, row.wanted) for row in found.classes] == [("0", 12, 18), ("1", 30, 0)]

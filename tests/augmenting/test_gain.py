@@ -138,9 +138,8 @@ def test_a_part_keeps_every_class():
 
 
 def test_a_set_says_what_it_brings_and_its_card_holds_the_table(store, features, tmp_path, monkeypatch):
-    monkeypatch.setattr(gain_module, "EFFORT", 0.0)
-    monkeypatch.setattr(gain_module, "LEAST_STEPS", 4)
-    found = made(tmp_path / "set", bar, store, features, per_class=20, seeds=2, real_share=1)
+    monkeypatch.setattr(gain_module, "default_pictures", lambda _net, _count: 256)
+    found = made(tmp_path / "set", bar, store, features, per_class=20, seeds=2)
     card = (found.path / "CARD.md").read_text()
     assert found.words in card or all(sentence in card for sentence in gain_words(found.gain, found.origin))
     assert "| both | 40 | 20 | 20 |" in card

@@ -115,11 +115,10 @@ def test_half_a_line_of_the_journal_and_left_over_pictures_do_no_harm(store, fea
 
 
 def test_the_same_command_again_finds_the_set_there(store, features, tmp_path, monkeypatch):
-    monkeypatch.setattr(gain_module, "EFFORT", 0.0)
-    monkeypatch.setattr(gain_module, "LEAST_STEPS", 4)
-    first = made(tmp_path / "set", bar, store, features, seeds=2, real_share=1, per_class=8)
+    monkeypatch.setattr(gain_module, "default_pictures", lambda _net, _count: 256)
+    first = made(tmp_path / "set", bar, store, features, seeds=2, per_class=8)
     before = content(first.path)
-    again = made(tmp_path / "set", bar, store, features, seeds=2, real_share=1, per_class=8)
+    again = made(tmp_path / "set", bar, store, features, seeds=2, per_class=8)
     assert again == first
     assert content(first.path) == before
 

@@ -25,7 +25,7 @@ def augment(
     trunc: float = 1.0,
     tries: int = 20,
     seeds: int = 5,
-    real_share: float = 0.1,
+    real_share: float = 1.0,
     device: str = "auto",
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
@@ -58,9 +58,9 @@ def augment(
     tries
         At most so many candidates for each picture that is wanted (and 256 of a class in any case).
     seeds
-        Classifiers trained for each number, 2 or more; 0 does not measure the gain.
+        Classifiers trained for each number, some ten seconds each: 2 or more; 0 does not measure the gain.
     real_share
-        Compare also with only this share of the real pictures; 1 leaves that out.
+        Below 1, compare also with only this share of the real pictures of each class, as 0.1.
     device
         auto, cpu, cuda or mps.
     as_json

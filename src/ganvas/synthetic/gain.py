@@ -23,8 +23,6 @@ from ganvas.evaluation.metrics.labelled import Labelled, joined, some_of
 from ganvas.synthetic.real_pictures import RealPictures, part_of, repeated
 
 FEWEST_TESTED = 20
-LEAST_STEPS = 80
-EFFORT = 1 / 3  # of what the judge's classifier is trained with: here some twenty-five are
 
 Right = NDArray[np.bool_]  # [seeds, test pictures]: whether the classifier of a seed was right
 Effect = Literal["gain", "loss", "none"]
@@ -126,14 +124,15 @@ def measure_gain(
     """Compare classifiers of so many seeds, with all real pictures and with `real_share` of them; or say why not.
 
     short: the numbers of the classes that the set was made for. trained: what an earlier call has handed to
-    `on_trained`, and need not be trained again. steps: of a classifier (default: some three seconds on two cores).
+    `on_trained`, and need not be trained again. steps: of a classifier (default: some ten seconds on two cores).
     """
     classes, tested = len(names), real.test
     if len(tested) < FEWEST_TESTED:
         return f"{len(tested)} test pictures are too few: at least {FEWEST_TESTED} are needed"
     if steps is None:
         net = classifier_for(real.learned.images, classes, torch.Generator())
-        steps = max(LEAST_STEPS, int(EFFORT * default_pictures(net, len(real.learned))) // BATCH)
+        # A third of it is not enough: the rare classes are then hardly learned from real pictures as they are.
+        steps = default_pictures(net, len(real.learned)) // BATCH
     amounts = {1.0: real.learned}
     if real_share < 1:
         amounts[real_share] = part_of(real.learned, real_share)
