@@ -121,7 +121,7 @@ def test_a_difference_counts_seeds_and_test_pictures():
     after[:, :20] = True  # the same 20 pictures for both seeds: no noise between the seeds
     found = difference(before, after)
     assert found.mean == pytest.approx(0.2)
-    assert found.over_seeds == pytest.approx((0.2, 0.2))
+    assert (found.over_seeds.low, found.over_seeds.high) == pytest.approx((0.2, 0.2))
     # Agresti and Min: 20 + 0.5 of 102 changed for the better, 0.5 for the worse.
     spread = 21 / 102 - (20 / 102) ** 2
     assert found.noise == pytest.approx(1.96 * np.sqrt(spread / 102) * 102 / 100, rel=1e-4)

@@ -22,7 +22,7 @@ from ganvas.evaluation.feature_training import Progress
 from ganvas.evaluation.features import Features
 from ganvas.evaluation.measures import measure, share_bounds
 from ganvas.evaluation.metrics import modes
-from ganvas.evaluation.metrics.classification_score import Labelled
+from ganvas.evaluation.metrics.labelled import Labelled
 from ganvas.evaluation.nearest import SIDE, Nearest, find_nearest
 from ganvas.evaluation.passport import Drawn, Passport
 from ganvas.evaluation.reference_cache import reference_features

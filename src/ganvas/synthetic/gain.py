@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ganvas.evaluation.feature_training import BATCH, default_pictures
-from ganvas.evaluation.metrics.classification_score import classifier_for, recognised
-from ganvas.evaluation.metrics.interval import Z, mean_interval
+from ganvas.evaluation.metrics.classification_score import Accuracy, classifier_for, over_seeds, recognised
+from ganvas.evaluation.metrics.interval import Interval, Z, mean_interval
 from ganvas.evaluation.metrics.labelled import Labelled, joined, some_of
 from ganvas.synthetic.real_pictures import RealPictures, part_of, repeated
 
@@ -26,15 +26,6 @@ FEWEST_TESTED = 20
 
 Right = NDArray[np.bool_]  # [seeds, test pictures]: whether the classifier of a seed was right
 Effect = Literal["gain", "loss", "none"]
-
-
-@dataclass(frozen=True)
-class Score:
-    """Share of the test pictures that are recognised, in [0, 1]: the mean over the seeds and its t interval."""
-
-    mean: float
-    interval: tuple[float, float]
-    of_each_seed: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -46,7 +37,7 @@ class Difference:
     """
 
     mean: float
-    over_seeds: tuple[float, float]
+    over_seeds: Interval
     noise: float
     test_pictures: int
     effect: Effect
@@ -61,13 +52,13 @@ class Tested:
     """
 
     classes: tuple[str, ...]
-    as_they_are: Score
-    repeated: Score | None
-    with_generated: Score
+    as_they_are: Accuracy
+    repeated: Accuracy | None
+    with_generated: Accuracy
     difference: Difference
 
     @property
-    def without(self) -> Score:
+    def without(self) -> Accuracy:
         """The better of the two without generated pictures."""
         if self.repeated is None or self.as_they_are.mean >= self.repeated.mean:
             return self.as_they_are
@@ -96,7 +87,7 @@ class Gain:
     """
 
     comparisons: tuple[Comparison, ...]
-    alone: Score | None
+    alone: Accuracy | None
     generated_pictures: int
     test_pictures: int
     set_aside: bool
@@ -148,7 +139,7 @@ def measure_gain(
     comparisons = tuple(
         _compare(share, len(some), right, tested.labels, names, short) for share, some in amounts.items()
     )
-    alone = _score(right["generated"]) if "generated" in right else None
+    alone = over_seeds(_shares(right["generated"])) if "generated" in right else None
     return Gain(comparisons, alone, len(generated), len(tested), real.set_aside, seeds, steps)
 
 
@@ -190,16 +181,16 @@ def _compare(
 ) -> Comparison:
     def of_classes(chosen: Sequence[int]) -> Tested:
         rows = np.isin(labels, chosen)
-        own = {what: found[:, rows] for what, found in right.items()}
-        as_they_are, repeats = own[f"real {share:g}"], own.get(f"repeated {share:g}")
-        without = as_they_are if repeats is None or as_they_are.mean() >= repeats.mean() else repeats
-        return Tested(
-            tuple(names[i] for i in chosen),
-            _score(as_they_are),
-            None if repeats is None else _score(repeats),
-            _score(own[f"joined {share:g}"]),
-            difference(without, own[f"joined {share:g}"]),
-        )
+        own = {
+            way: right[f"{way} {share:g}"][:, rows]
+            for way in ("real", "repeated", "joined")
+            if f"{way} {share:g}" in right
+        }
+        found = {way: over_seeds(_shares(of_way)) for way, of_way in own.items()}
+        repeats = found.get("repeated")
+        without = "repeated" if repeats is not None and repeats.mean > found["real"].mean else "real"
+        change = difference(own[without], own["joined"])
+        return Tested(tuple(names[i] for i in chosen), found["real"], repeats, found["joined"], change)
 
     tested = np.unique(labels).tolist()
     short = [label for label in short if label in tested]
@@ -215,19 +206,19 @@ def _compare(
 def difference(without: Right, with_generated: Right) -> Difference:
     """Between classifiers of the same seeds on the same test pictures: [S, N] and [S, N], S at least 2."""
     change = with_generated.astype(np.float64) - without
-    over_seeds = mean_interval(change.mean(1).tolist())
+    by_seed = mean_interval(_shares(change))
     count, of_pictures = change.shape[1], change.mean(0)
     # Half a picture more in each cell (Agresti and Min, 2005), or three pictures that all changed would have no noise.
     mean = of_pictures.sum() / (count + 2)
     spread = (np.square(of_pictures).sum() + 1) / (count + 2) - mean**2
     by_pictures = Z * math.sqrt(spread / (count + 2))
-    by_seeds = (over_seeds.high - over_seeds.low) / 2
+    by_seeds = (by_seed.high - by_seed.low) / 2
     found, noise = float(change.mean()), min(1.0, math.hypot(by_seeds, by_pictures * (count + 2) / count))
     effect: Effect = "none" if abs(found) <= noise else "gain" if found > 0 else "loss"
-    return Difference(found, (over_seeds.low, over_seeds.high), noise, count, effect)
+    return Difference(found, by_seed, noise, count, effect)
 
 
-def _score(right: Right) -> Score:
-    values = right.mean(1).tolist()
-    found = mean_interval(values)
-    return Score(sum(values) / len(values), (found.low, found.high), tuple(values))
+def _shares(right: NDArray[Any]) -> list[float]:
+    """One a seed: [S, N] -> S numbers."""
+    shares: list[float] = right.mean(1).tolist()
+    return shares
