@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -83,8 +85,8 @@ def test_a_set_of_the_runs_own_data(run, able, tmp_path, capsys):
     assert len(list(out.glob("*/*.png"))) == 40
     assert main(["augment", str(run), "--out", str(out), "--per-class", "20", "--seeds", "0"]) == 0  # it is there
     said = capsys.readouterr().out
-    assert said.splitlines()[0].split() == ["class", "real", "kept", "of", "wanted", "drawn"]
-    assert "40 pictures are kept of" in said
+    assert said.splitlines()[0].split() == ["class", "real", "wanted", "kept", "drawn"]
+    assert "Kept: 40 of" in said
     assert "The gain was not measured: it was not asked for" in said
     again = ganvas.augment(run, out=out, per_class=20, seeds=0)
     assert json.loads(json.dumps(again.to_json())) == {k: v for k, v in document.items() if k != "folder"}
@@ -100,6 +102,9 @@ def test_other_data_with_a_short_class(run, able, uneven, tmp_path, monkeypatch)
     assert (found.gain.set_aside, found.gain.test_pictures) == (True, 4)
     assert "was trained on other data than these" in found.words
     assert "Of the short classes (0; 1 test pictures): no gain" in found.words
+    assert "How often the classifier that looks at them is right is not known" in found.words
+    weak = replace(found, origin=replace(found.origin, classifier_accuracy=0.486))
+    assert "takes 51.4 % of real pictures for another class, too" in weak.words
 
 
 def test_what_cannot_be_is_one_line(run, able, bars_npz, bars_folder, uneven, tmp_path, capsys, monkeypatch):
@@ -134,6 +139,13 @@ def test_a_generator_and_data_without_classes_are_refused(bars_folder, tmp_path,
     assert code == 1
     assert "has no classes (unlabelled: no class folders), so none can be short and no gain be measured" in said
     assert "give --data with labelled pictures" in said
+
+
+def test_a_run_without_checkpoints_needs_to_do_without_d(run, tmp_path, capsys):
+    shutil.rmtree(run / "checkpoints")
+    code, said = refused(capsys, "augment", run, "--out", tmp_path / "set", "--per-class", "5")
+    assert code == 1
+    assert "has no checkpoint that can be read, and so no discriminator: --keep 1 does without the filter" in said
 
 
 def test_generated_pictures_are_not_put_among_the_real_ones(run, able, uneven, capsys):

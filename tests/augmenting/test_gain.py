@@ -100,7 +100,7 @@ def test_too_few_test_pictures_are_said():
     few = RealPictures(FEW, FEW, set_aside=True)
     assert (
         measure_gain(few, FEW, NAMES, [0], seeds=2, real_share=1)
-        == "12 test pictures are too few: at least 20 are needed"
+        == "12 test pictures are too few, at least 20 are needed: hold more out"
     )
 
 

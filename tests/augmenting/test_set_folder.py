@@ -22,7 +22,7 @@ from ganvas.data.store import StoreOptions, open_store
 from ganvas.errors import GanvasError, UsageError
 from ganvas.synthetic import gain as gain_module
 from ganvas.synthetic.filling import Picture
-from ganvas.synthetic.set_folder import SetInWork, check_out, set_in_work
+from ganvas.synthetic.set_folder import MANIFEST, SetInWork, check_out, set_in_work
 
 HERE = Path(__file__).parent
 
@@ -126,6 +126,13 @@ def test_the_same_command_again_finds_the_set_there(store, features, tmp_path, m
 def test_a_set_that_lacks_only_its_name_gets_it(store, features, tmp_path):
     first = made(tmp_path / "set", bar, store, features)
     first.path.rename(tmp_path / "set.partial")
+    key = json.loads((tmp_path / "set.partial" / MANIFEST).read_text())["key"]
+    work = SetInWork(tmp_path / "set.partial", key, NAMES)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "mine.png").write_bytes(b"")
+    with pytest.raises(GanvasError, match=r"something was put into .*the set lies finished in .*set\.partial"):
+        work.rename(tmp_path / "set")
+    shutil.rmtree(tmp_path / "set")
     assert made(tmp_path / "set", bar, store, features) == first
 
 

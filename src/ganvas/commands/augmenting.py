@@ -93,8 +93,8 @@ def print_augmented(found: Augmented) -> None:
     """A line for each class that was drawn for; then what there is to say."""
     from ganvas.synthetic.words import sentences
 
-    head = ("class", "real", "kept", "of wanted", "drawn")
-    rows = [(r.name, *map(str, (r.real, r.kept, r.wanted, r.drawn))) for r in found.classes if r.wanted]
+    head = ("class", "real", "wanted", "kept", "drawn")
+    rows = [(r.name, *map(str, (r.real, r.wanted, r.kept, r.drawn))) for r in found.classes if r.wanted]
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     for row in (head, *rows):
         print("  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)))

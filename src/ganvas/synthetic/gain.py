@@ -119,7 +119,7 @@ def measure_gain(
     """
     classes, tested = len(names), real.test
     if len(tested) < FEWEST_TESTED:
-        return f"{len(tested)} test pictures are too few: at least {FEWEST_TESTED} are needed"
+        return f"{len(tested)} test pictures are too few, at least {FEWEST_TESTED} are needed: hold more out"
     if steps is None:
         net = classifier_for(real.learned.images, classes, torch.Generator())
         # A third of it is not enough: the rare classes are then hardly learned from real pictures as they are.

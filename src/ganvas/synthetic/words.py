@@ -21,7 +21,9 @@ def sentences(found: Augmented) -> list[str]:
             "The generator knows no classes: each picture has the class that the classifier is over 90 % sure of "
             f"({origin.classifier})."
         )
-    elif origin.classifier_accuracy is not None and origin.classifier_accuracy < WEAK:
+    elif origin.classifier_accuracy is None:
+        said.append("How often the classifier that looks at them is right is not known: the real pictures are too few.")
+    elif origin.classifier_accuracy < WEAK:
         said.append(
             f"The classifier that looks at them takes {percent(1 - origin.classifier_accuracy)} of real pictures for "
             "another class, too: there are good pictures among those that it drops."
@@ -33,7 +35,7 @@ def filled_words(classes: Sequence[ClassFilled], origin: Origin) -> str:
     """How many were drawn, and what became of them."""
     drawn, kept, extra = (sum(getattr(row, name) for row in classes) for name in ("drawn", "kept", "not_needed"))
     beside = f", {extra} good ones more than were wanted" if extra else ""
-    return f"{kept} pictures are kept of {drawn} drawn: {dropped_words(classes, origin)}{beside}."
+    return f"Kept: {kept} of {drawn} drawn pictures; dropped: {dropped_words(classes, origin)}{beside}."
 
 
 def dropped_words(classes: Sequence[ClassFilled], origin: Origin) -> str:
