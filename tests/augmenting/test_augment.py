@@ -100,7 +100,7 @@ def test_other_data_with_a_short_class(run, able, uneven, tmp_path, monkeypatch)
     assert found.classes[0].kept == 18
     assert found.origin.discriminator is None
     assert (found.gain.set_aside, found.gain.test_pictures) == (True, 4)
-    assert "was trained on other data than these" in found.words
+    assert "whether the generator has seen them in training is not known" in found.words
     assert "Of the short classes (0; 1 test pictures): no gain" in found.words
     assert "How often the classifier that looks at them is right is not known" in found.words
     weak = replace(found, origin=replace(found.origin, classifier_accuracy=0.486))

@@ -49,8 +49,7 @@ class Filters:
     def look(self, images: Integers, asked: int | None) -> Seen:
         """images: [N, C, H, W], drawn as the class `asked`, or by a generator that knows none."""
         probabilities = self.features.probabilities(images)
-        if probabilities is None:
-            raise GanvasError("the pictures have no classes to tell apart: give --data with labelled pictures")
+        assert probabilities is not None, "sets are only made for data with classes"
         likeliest = probabilities.argmax(1)
         classes = likeliest if asked is None else torch.full_like(likeliest, asked)
         certainty = probabilities.gather(1, classes[:, None])[:, 0].double().numpy()

@@ -124,8 +124,8 @@ def test_words(gain: Gain, origin: Origin) -> str:
     """Whether the test is fair."""
     if not origin.trained_on_data:
         return (
-            f"Tested on {gain.test_pictures} pictures; the generator was trained on other data than these, and whether "
-            "it has seen the test pictures there is not known."
+            f"Tested on {gain.test_pictures} pictures; whether the generator has seen them in training is not known "
+            "(the fingerprint of its own data is another one, or not told)."
         )
     if gain.set_aside:
         return (
