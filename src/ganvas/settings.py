@@ -126,6 +126,7 @@ Network = Literal[
     "infogan",
     "acgan",
 ]
+Task = Literal["generate", "translate", "unpaired", "restore"]
 Weight = Annotated[float, Field(ge=0, le=10_000)]
 
 
@@ -254,6 +255,10 @@ class TrainSettings(DataSettings):
     d_norm: Literal["batch", "none", "spectral"] = Field("batch", description="normalisation in D")
 
     # the game
+    task: Task = Field("generate", description="what is learned: pictures from noise, or from pictures")
+    game: Literal["generation", "paired", "cycle", "contrast"] = Field(
+        "generation", description="who plays whom; follows from the recipe"
+    )
     objective: Literal["minimax", "non_saturating", "least_squares", "wasserstein", "hinge", "relativistic"] = Field(
         "non_saturating", description="what D and G minimise"
     )

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ganvas.errors import GanvasError, UsageError
 from ganvas.hashing import sha256_of_tensors
-from ganvas.model import Model, load
+from ganvas.model import Model, load_generator
 from ganvas.training.checkpoint import load_newest_checkpoint, restore_network
 from ganvas.training.run_folder import RunFolder, is_run
 
@@ -20,7 +20,7 @@ def load_from_run(path: Path, weights: Weights, device: str = "auto") -> Model:
 
     Raises UsageError if `path` is no run folder, GanvasError if it has no checkpoint that loads.
     """
-    model = load(path, device)
+    model = load_generator(path, device)
     if weights == "best":
         return model
     if not is_run(path):

@@ -21,7 +21,7 @@ from ganvas.data.stream_batches import StreamBatches
 from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features
 from ganvas.games.engine import Engine
-from ganvas.games.generation import Batch
+from ganvas.games.contract import Batch
 from ganvas.training.budget import DEFAULT_MINUTES, Budget, training_seconds
 from ganvas.training.checkpoint import Checkpoint
 from ganvas.training.health import check_first_batch, in_words
