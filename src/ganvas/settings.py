@@ -61,6 +61,15 @@ def _parse_names(value: object) -> object:
     return value
 
 
+def _parse_two(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    names = tuple(name.strip() for name in value.split(","))
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
+        raise ValueError(f"'{value}' does not name two classes: give two names, such as horse,deer")
+    return names
+
+
 _COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0), "grey": (128, 128, 128)}
 
 
@@ -125,6 +134,11 @@ Network = Literal[
     "transformer",
     "infogan",
     "acgan",
+]
+Domains = Annotated[
+    tuple[str, str],
+    BeforeValidator(_parse_two, json_schema_input_type=str),
+    PlainSerializer(lambda names: ",".join(names), return_type=str),
 ]
 Task = Literal["generate", "translate", "unpaired", "restore"]
 Weight = Annotated[float, Field(ge=0, le=10_000)]
@@ -252,10 +266,16 @@ class TrainSettings(DataSettings):
     network_options: Options = Field(
         (), description="what only this network knows, such as attention=32: see ganvas recipes NAME"
     )
-    d_norm: Literal["batch", "none", "spectral"] = Field("batch", description="normalisation in D")
+    d_norm: Literal["batch", "instance", "none", "spectral"] = Field("batch", description="normalisation in D")
 
     # the game
     task: Task = Field("generate", description="what is learned: pictures from noise, or from pictures")
+    direction: Literal["AtoB", "BtoA"] = Field("AtoB", description="of pairs and of two sets: from which to which")
+    degrade: str | None = Field(
+        None, description="what is made of good pictures for --task restore, such as lowres:4 or blur,noise"
+    )
+    domains: Domains | None = Field(None, description="for --task unpaired: two of the class folders, such as horse,deer")
+    one_hot: bool = Field(False, description="what is painted from is a label map: show it as one channel a class")
     game: Literal["generation", "paired", "cycle", "contrast"] = Field(
         "generation", description="who plays whom; follows from the recipe"
     )
@@ -266,6 +286,15 @@ class TrainSettings(DataSettings):
         "alternating",
         description="simultaneous: one pass of the fakes through D serves both turns (D without BatchNorm)",
     )
+    d_sees_input: bool = Field(False, description="D judges what was painted together with what it was painted from")
+    d_scales: int = Field(1, ge=1, le=4, description="discriminators of patches, each at half the size of the one before")
+    adversarial_weight: Weight = Field(1.0, description="weight of D's judgement in what a painter learns; 0: no D")
+    l1_weight: Weight = Field(0.0, description="weight of the mean absolute difference from the target")
+    perceptual_weight: Weight = Field(0.0, description="weight of the difference in features learned from the data")
+    cycle_weight: Weight = Field(0.0, description="weight of coming back to the picture by way of the other side")
+    identity_weight: Weight = Field(0.0, description="weight of leaving alone what is of the wanted kind already")
+    contrast_weight: Weight = Field(0.0, description="weight of patches that tell where they come from (CUT)")
+    pool: int = Field(50, ge=0, le=10_000, description="painted pictures that D is shown again (CycleGAN)")
     n_critic: int = Field(1, ge=1, le=100, description="D turns per G turn")
     r1_gamma: float = Field(0.0, ge=0, le=10_000, description="weight of the R1 penalty on reals")
     r2_gamma: float = Field(0.0, ge=0, le=10_000, description="weight of the R2 penalty on fakes")
@@ -275,7 +304,7 @@ class TrainSettings(DataSettings):
     dragan_weight: Weight = Field(0.0, description="weight of a gradient penalty around the reals (DRAGAN)")
     lecam_weight: Weight = Field(0.0, description="weight that keeps D's logits near their running means (LeCam)")
     consistency_weight: Weight = Field(0.0, description="weight of D agreeing on mirrored and shifted copies (bCR)")
-    feature_matching_weight: Weight = Field(0.0, description="weight of G matching the reals' mean features in D")
+    feature_matching_weight: Weight = Field(0.0, description="weight of G matching the reals' features in D")
     top_k: float = Field(1.0, gt=0, le=1, description="share of its best fakes that G learns from in the end")
     orthogonal_weight: Weight = Field(0.0, description="weight of orthogonal regularisation of G (BigGAN)")
     path_length_weight: Weight = Field(0.0, description="weight of path length regularisation (stylegan2)")

@@ -106,20 +106,3 @@ class Decoding(Protocol):
 
     def reconstruct(self, images: Tensor, quarters: Tensor) -> Sequence[tuple[Tensor, Tensor]]:
         """[N, C, H, W], which quarter of each [N] -> pairs of what was decoded and what should have been."""
-
-
-class Painter(nn.Module):
-    """Pictures to pictures: [N, in_channels, H, W] about [-1, 1] -> [N, out_channels, scale*H, scale*W] about [-1, 1].
-
-    multiple: H and W of the input must be multiples of it. reach: pixels of the input on each side that an output pixel
-    depends on; -1 where it is the whole picture.
-    """
-
-    in_channels: int
-    out_channels: int
-    scale: int = 1
-    multiple: int = 1
-    reach: int = -1
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        raise NotImplementedError(f"{type(self).__name__} does not say what it paints")
