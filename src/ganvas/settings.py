@@ -34,6 +34,17 @@ NOT_SIMULTANEOUS = (
     *("feature_matching_weight", "path_length_weight", "orthogonal_weight", "apa"),
 )
 
+# What only pictures from noise have a use for, and what only pictures from pictures have.
+OF_GENERATION = (
+    *("ada", "apa", "ada_p", "probe", "freeze_d", "standing_batches", "stream", "side", "dragan_weight"),
+    *("lecam_weight", "consistency_weight", "orthogonal_weight", "path_length_weight", "class_weight", "info_weight"),
+    *("reconstruct_weight", "top_k", "clip", "n_critic", "turns"),
+)
+OF_PAINTING = (
+    *("direction", "degrade", "domains", "one_hot", "d_sees_input", "d_scales", "adversarial_weight", "l1_weight"),
+    *("perceptual_weight", "cycle_weight", "identity_weight", "contrast_weight", "pool"),
+)
+
 
 def parse_resolution(value: object) -> object:
     """`32` -> (32, 32); `48x64` -> (48, 64), height first; pairs pass through."""
@@ -134,6 +145,13 @@ Network = Literal[
     "transformer",
     "infogan",
     "acgan",
+    "unet",
+    "resnet",
+    "pix2pixhd",
+    "srresnet",
+    "rrdb",
+    "fourier",
+    "restore_unet",
 ]
 Domains = Annotated[
     tuple[str, str],
@@ -379,6 +397,7 @@ class TrainSettings(DataSettings):
                 "a penalty on D's gradient per picture needs a D without BatchNorm, which mixes pictures: "
                 "give --d-norm none or --d-norm spectral, or drop the penalty"
             )
+        self._check_task()
         if self.burn_in and self.lr_decay_from < 1:
             raise ValueError("--burn-in and --lr-decay-from both move the learning rates: give one of them")
         if not self.burn_in and (self.gamma_final != 1 or self.beta2_final is not None):
@@ -386,6 +405,26 @@ class TrainSettings(DataSettings):
         if self.turns == "simultaneous":
             self._check_simultaneous()
         return self
+
+    def _check_task(self) -> None:
+        generates = self.task == "generate"
+        foreign = OF_PAINTING if generates else OF_GENERATION
+        given = [name for name in foreign if getattr(self, name) != type(self).model_fields[name].default]
+        if given:
+            able = "--task translate, unpaired or restore" if generates else "pictures from noise"
+            raise ValueError(f"--{given[0].replace('_', '-')} is a setting of {able}: leave it out here")
+        if (self.game == "generation") != generates:
+            raise ValueError(f"the game '{self.game}' is not one of --task {self.task}: give --recipe or --task alone")
+        if not generates and self.objective in ("wasserstein", "minimax"):
+            raise ValueError(
+                f"--objective {self.objective}: painters learn by least_squares, non_saturating, hinge or relativistic"
+            )
+        if (self.task == "restore") != (self.degrade is not None):
+            raise ValueError(
+                "--task restore needs what is to be repaired: give --degrade, such as lowres:4, blur, noise or holes"
+                if self.degrade is None
+                else "--degrade is of --task restore: add that, or leave it out"
+            )
 
     def _check_simultaneous(self) -> None:
         if self.objective not in PROPORTIONAL:

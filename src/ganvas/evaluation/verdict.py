@@ -72,6 +72,7 @@ class Metric:
     interval: tuple[float, float] | None = None  # in which it would lie 19 times of 20 with other samples
     real_value: float | None = None  # the same number for real pictures in the place of the samples
     real_pair: str = ""  # which real pictures those were
+    input_value: float | None = None  # the same number for what was painted from, taken as it is
 
     @property
     def metric(self) -> str:
@@ -110,6 +111,7 @@ class Metric:
             None if interval is None else (float(interval[0]), float(interval[1])),
             row.get("real_value"),
             row.get("real_pair", ""),
+            row.get("input_value"),
         )
 
 

@@ -31,7 +31,7 @@ DIVERSITY = (  # coverage over the coverage of real pictures, from which the wor
 def describe(metrics: Mapping[str, Metric], missing: Sequence[str], feature_count: int, what: str) -> str:
     """The sentences, joined by blanks. `missing`: names of classes hardly there; `what`: "samples"."""
     sentences = [
-        _nearness(metrics["frechet_distance"], feature_count, what),
+        nearness(metrics["frechet_distance"], feature_count, what),
         _diversity(metrics.get("coverage")),
         _classes(metrics, missing, what),
         _copies(metrics.get("nearest_copy_share"), what),
@@ -54,7 +54,8 @@ def spaced(count: int) -> str:
     return f"{count:,}".replace(",", " ")
 
 
-def _nearness(distance: Metric, feature_count: int, what: str) -> str:
+def nearness(distance: Metric, feature_count: int, what: str) -> str:
+    """How far a set of pictures is from the reference, in a sentence with the Fréchet distance."""
     floor = distance.real_value
     figures = f"Fréchet distance {number(distance.value)}"
     if floor is None or floor <= 0:

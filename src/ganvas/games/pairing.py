@@ -10,25 +10,33 @@ from torch import Tensor
 from ganvas.games.contract import rows
 from ganvas.games.noise import Draws
 from ganvas.one_hot import to_one_hot
+from ganvas.picture_model import PictureConfig
 
 
 @dataclass(frozen=True)
 class Pair:
     """What G gets, [N, C, h, w], what it is to paint of it, [N, C', H, W], and where that counts: [N, 1, H, W] or all.
 
-    mask: 1 where the target counts (in a hole), 0 elsewhere.
+    mask: 1 where the target counts (in a hole), 0 elsewhere. label_map: the input as a picture, where G gets it as one
+    channel a class.
     """
 
     inputs: Tensor
     targets: Tensor
     mask: Tensor | None = None
+    label_map: Tensor | None = None
+
+    @property
+    def pictures(self) -> Tensor:
+        """The inputs as a user has them."""
+        return self.inputs if self.label_map is None else self.label_map
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def part(self, part: slice) -> Pair:
         """Some of the pairs."""
-        return Pair(self.inputs[part], self.targets[part], rows(self.mask, part))
+        return Pair(self.inputs[part], self.targets[part], rows(self.mask, part), rows(self.label_map, part))
 
 
 Degrade = Callable[[Tensor, Draws], tuple[Tensor, Tensor | None]]  # -> bad pictures, and where the target counts
@@ -52,7 +60,7 @@ class Sides:
         a, b = pictures[:, : self.first], pictures[:, self.first :]
         inputs, targets = (b, a) if self.backwards else (a, b)
         if self.palette:
-            inputs = to_one_hot(inputs, self.palette, self.bits)
+            return Pair(to_one_hot(inputs, self.palette, self.bits), targets, label_map=inputs)
         return Pair(inputs, targets)
 
 
@@ -66,3 +74,10 @@ class Degraded:
         """[N, C, H, W] -> the pairs; other ones at each step."""
         inputs, mask = self.degradation(pictures, random)
         return Pair(inputs, pictures, mask)
+
+
+def pairing_of(config: PictureConfig) -> Pairing:
+    """Where the pairs of what the config paints come from."""
+    backwards = config.direction == "BtoA"
+    first = config.out_channels if backwards else config.in_channels
+    return Sides(first, backwards, config.palette, config.bits)

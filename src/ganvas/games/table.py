@@ -10,10 +10,14 @@ from torch import nn
 from ganvas.games.contract import Game
 from ganvas.games.engine import Engine
 from ganvas.games.generation import GenerationGame
+from ganvas.games.paired import PairedGame
+from ganvas.games.pairing import pairing_of
 from ganvas.model import ModelConfig
 from ganvas.model_folder import Config
 from ganvas.networks.contract import Discriminator, Generator
+from ganvas.networks.painter_table import build_patch_discriminator
 from ganvas.networks.table import build_discriminator
+from ganvas.picture_model import PictureConfig
 from ganvas.settings import TrainSettings
 
 Players = dict[str, nn.Module]
@@ -24,7 +28,18 @@ class GameKind:
     """players: fresh ones from settings, what G makes, and what D looks through. game: from players and the rest."""
 
     players: Callable[[TrainSettings, Config, nn.Module | None], Players]
-    game: Callable[[Mapping[str, nn.Module], TrainSettings, Config, Engine, Callable[[str], None]], Game]
+    game: Callable[[Mapping[str, nn.Module], Table], Game]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a game is played with besides its players."""
+
+    settings: TrainSettings
+    config: Config
+    engine: Engine
+    on_problem: Callable[[str], None]
+    features: nn.Module | None  # a network that has learned to see these pictures, where the game looks through one
 
 
 def make_players(settings: TrainSettings, config: Config, features: nn.Module | None) -> Players:
@@ -32,15 +47,9 @@ def make_players(settings: TrainSettings, config: Config, features: nn.Module | 
     return GAMES[settings.game].players(settings, config, features)
 
 
-def make_game(
-    players: Mapping[str, nn.Module],
-    settings: TrainSettings,
-    config: Config,
-    engine: Engine,
-    on_problem: Callable[[str], None],
-) -> Game:
+def make_game(players: Mapping[str, nn.Module], table: Table) -> Game:
     """The game that the settings name."""
-    return GAMES[settings.game].game(players, settings, config, engine, on_problem)
+    return GAMES[table.settings.game].game(players, table)
 
 
 def _generators(settings: TrainSettings, config: Config, features: nn.Module | None) -> Players:
@@ -60,17 +69,41 @@ def _generators(settings: TrainSettings, config: Config, features: nn.Module | N
     return {"G": G, "D": D}
 
 
-def _generation(
-    players: Mapping[str, nn.Module],
-    settings: TrainSettings,
-    config: Config,
-    engine: Engine,
-    on_problem: Callable[[str], None],
-) -> Game:
+def _generation(players: Mapping[str, nn.Module], table: Table) -> Game:
     G, D = players["G"], players["D"]
     assert isinstance(G, Generator)
     assert isinstance(D, Discriminator)
-    return GenerationGame(G, D, settings, engine, on_problem)
+    return GenerationGame(G, D, table.settings, table.engine, table.on_problem)
 
 
-GAMES: dict[str, GameKind] = {"generation": GameKind(_generators, _generation)}
+def _painter(settings: TrainSettings, config: Config, features: nn.Module | None) -> Players:
+    assert isinstance(config, PictureConfig), "a painter is built from a PictureConfig"
+    G, more = config.build(), Players()
+    if settings.adversarial_weight:
+        seen = config.out_channels + settings.d_sees_input * (len(config.palette) or config.in_channels)
+        more["D"] = _patches(settings, config, seen)
+    return {"G": G, **more}
+
+
+def _paired(players: Mapping[str, nn.Module], table: Table) -> Game:
+    config = table.config
+    assert isinstance(config, PictureConfig)
+    return PairedGame(players, pairing_of(config), table.settings, table.engine, table.on_problem)
+
+
+def _patches(settings: TrainSettings, config: PictureConfig, channels: int) -> Discriminator:
+    """A discriminator of patches for what the config paints."""
+    height, width = (config.scale * side for side in config.resolution)
+    return build_patch_discriminator(
+        resolution=(height, width),
+        channels=channels,
+        width=settings.d_width or settings.width,
+        norm=settings.d_norm,  # type: ignore[arg-type]
+        scales=settings.d_scales,
+    )
+
+
+GAMES: dict[str, GameKind] = {
+    "generation": GameKind(_generators, _generation),
+    "paired": GameKind(_painter, _paired),
+}

@@ -16,7 +16,7 @@ from torch import nn
 from ganvas.errors import GanvasError
 from ganvas.games.contract import Game
 from ganvas.games.engine import Engine
-from ganvas.games.table import make_game, make_players
+from ganvas.games.table import Table, make_game, make_players
 from ganvas.model_folder import Config
 from ganvas.networks.contract import Generator
 from ganvas.settings import TrainSettings
@@ -62,7 +62,7 @@ class TrainState:
         G_ema = copy.deepcopy(players["G"]).requires_grad_(False).eval()
         for network in players.values():
             engine.prepare(network)
-        return cls(make_game(players, settings, config, engine, on_problem), G_ema, config)
+        return cls(make_game(players, Table(settings, config, engine, on_problem, features)), G_ema, config)
 
     def average(self, batch_images: int) -> None:
         """Count a step and move the average."""
@@ -82,7 +82,7 @@ class TrainState:
         return bool(torch.stack(sums).isfinite().all())
 
     def model(self) -> Any:
-        """The average as it is now, as its user sees it, apart from training from here on: a Model or a PictureModel."""
+        """The average as it is now, apart from training from here on: a Model, or a PictureModel, by the config."""
         config = self.config.model_copy(update={"images_seen": self.images})
         return config.holding(copy.deepcopy(self.G_ema), next(self.G_ema.parameters()).device)
 

@@ -67,6 +67,7 @@ class TrialGround:
         """The state that the run itself will begin with."""
         state = TrainState.create(settings, self.plan.config, self.engine, lambda _: None, self.looks_through)
         if settings.freeze_d:
+            assert state.game.D is not None, "trials are of generation"
             freeze_first_layers(state.game.D, settings.freeze_d)
         if settings.init_from:
             begin_from(state, Path(settings.init_from))
