@@ -119,7 +119,7 @@ def _places(height: int, width: int, device: torch.device) -> tuple[Tensor, Tens
 def _nearest(distance: Tensor, shares: Tensor) -> Tensor:
     """The share of pixels with the least distance: [N, H, W], [N] -> [N, 1, H, W] of 0 and 1; at least one pixel."""
     flat = distance.flatten(1)
-    count = (shares * flat.shape[1]).round().long().clamp(1, flat.shape[1] - 1)
+    count = (shares * flat.shape[1]).round().long().clamp(1, max(1, flat.shape[1] - 1))
     limit = flat.sort(dim=1).values.gather(1, (count - 1)[:, None])
     return (flat <= limit).view(len(distance), 1, *distance.shape[1:]).float()
 
