@@ -44,6 +44,7 @@ class PictureConfig(Config):
     multiple: int = Field(1, ge=1)
     reach: int = Field(-1, ge=-1)
     degradation: str = ""
+    masked: bool = False  # whether the last channel of its input is a mask
     palette: Palette = ()
 
     def build(self) -> nn.Module:

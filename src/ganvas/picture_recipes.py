@@ -17,6 +17,21 @@ _PAIRS = {
     "ema_half_life": 1_000,
 }
 
+_RESTORED = {
+    "task": "restore",
+    "game": "paired",
+    "adversarial_weight": 0.0,
+    "l1_weight": 1.0,
+    "width": 32,
+    "batch": 8,
+    "g_lr": 1e-3,
+    "beta1": 0.9,
+    "beta2": 0.99,
+    "lr_decay_from": 0.3,
+    "lr_final": 0.02,
+    "ema_half_life": 1_000,
+}
+
 PICTURE_RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "pix2pix",
@@ -46,6 +61,45 @@ PICTURE_RECIPES: tuple[Recipe, ...] = (
             "batch": 4,
             "d_scales": 2,
             "feature_matching_weight": 10.0,
+        },
+    ),
+    Recipe(
+        "srresnet",
+        "residual blocks and sub-pixels add what bicubic enlargement lacks; no D",
+        "Ledig et al., 2017, without BatchNorm as Lim et al., 2017 (theirs: --width 64 --batch 16 --g-lr 1e-4)",
+        "the default of --task restore for lowres and blind: enlarging, true to the pixel; the first stage of esrgan",
+        {**_RESTORED, "network": "srresnet", "network_options": ("blocks=8",), "mirror": True},
+    ),
+    Recipe(
+        "unet-restore",
+        "a U-Net without normalisation paints what is to be added; no D",
+        "Ronneberger et al., 2015; residual as Zhang et al., 2017; blocks after Chen et al., 2022",
+        "the default of --task restore for blur, noise, JPEG and lost colour",
+        {**_RESTORED, "network": "restore_unet", "mirror": True},
+    ),
+    Recipe(
+        "inpaint",
+        "Fourier convolutions, which see the whole picture at once, fill holes; no D",
+        "Suvorov et al., 2022 (their second half is --recipe esrgan --init-from RUN)",
+        "the default of --task restore for holes",
+        {**_RESTORED, "network": "fourier", "width": 16, "network_options": ("blocks=4",)},
+    ),
+    Recipe(
+        "esrgan",
+        "a restoration that goes on with a D of patches and a perceptual distance: sharper, less true to the pixel",
+        "Wang et al., 2018 (theirs: --network rrdb in both stages, --g-lr 1e-4 --d-lr 1e-4 --batch 16)",
+        "after a run of srresnet, unet-restore or inpaint, given as --init-from RUN",
+        {
+            **_RESTORED,
+            "network": "srresnet",
+            "objective": "relativistic_average",
+            "d_norm": "spectral",
+            "adversarial_weight": 5e-3,
+            "perceptual_weight": 1.0,
+            "l1_weight": 1e-2,
+            "g_lr": 2e-4,
+            "d_lr": 2e-4,
+            "mirror": True,
         },
     ),
 )

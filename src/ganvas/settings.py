@@ -158,6 +158,15 @@ Domains = Annotated[
     BeforeValidator(_parse_two, json_schema_input_type=str),
     PlainSerializer(lambda names: ",".join(names), return_type=str),
 ]
+ObjectiveName = Literal[
+    "minimax",
+    "non_saturating",
+    "least_squares",
+    "wasserstein",
+    "hinge",
+    "relativistic",
+    "relativistic_average",
+]
 Task = Literal["generate", "translate", "unpaired", "restore"]
 Weight = Annotated[float, Field(ge=0, le=10_000)]
 
@@ -297,9 +306,7 @@ class TrainSettings(DataSettings):
     game: Literal["generation", "paired", "cycle", "contrast"] = Field(
         "generation", description="who plays whom; follows from the recipe"
     )
-    objective: Literal["minimax", "non_saturating", "least_squares", "wasserstein", "hinge", "relativistic"] = Field(
-        "non_saturating", description="what D and G minimise"
-    )
+    objective: ObjectiveName = Field("non_saturating", description="what D and G minimise")
     turns: Literal["alternating", "simultaneous"] = Field(
         "alternating",
         description="simultaneous: one pass of the fakes through D serves both turns (D without BatchNorm)",
@@ -381,7 +388,7 @@ class TrainSettings(DataSettings):
     def _hyphens_are_underscores(cls, value: Any) -> Any:
         return (
             value.replace("-", "_")
-            if isinstance(value, str) and value in ("non-saturating", "least-squares")
+            if isinstance(value, str) and value in ("non-saturating", "least-squares", "relativistic-average")
             else value
         )
 

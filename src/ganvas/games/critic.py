@@ -16,7 +16,9 @@ from ganvas.games.contract import Stats
 from ganvas.games.gradient_penalties import gradient_penalties
 from ganvas.games.noise import Draws
 from ganvas.networks.contract import Discriminator
+from ganvas.networks.patch_discriminator import maps_of
 from ganvas.objectives.adversarial import OBJECTIVES, Loss
+from ganvas.objectives.feature_matching import layer_matching_loss
 from ganvas.settings import SIGN_MEANS_REAL, TrainSettings
 
 Seen = dict[str, Tensor]
@@ -74,7 +76,7 @@ class Critic:
         loss = _mean(self.objective.g_loss, real_seen, fake_seen)
         if not self.settings.feature_matching_weight:
             return loss, loss.new_zeros(())
-        return loss, map_distance(real_seen, fake_seen)
+        return loss, layer_matching_loss(maps_of(real_seen), maps_of(fake_seen)).mean() / self.settings.d_scales
 
     def _logit_stats(self, real_logits: Tensor, fake_logits: Tensor) -> Stats:
         with torch.no_grad():
@@ -86,12 +88,6 @@ class Critic:
                 "d_accuracy": right,
                 "d_sign": sure.sign().mean(),
             }
-
-
-def map_distance(real_seen: Seen, fake_seen: Seen) -> Tensor:
-    """Mean absolute difference of D's maps, over layers and scales alike: a scalar (Wang et al., 2018, equation 4)."""
-    maps = [name for name in fake_seen if name.startswith("map")]
-    return torch.stack([(fake_seen[name] - real_seen[name]).abs().mean() for name in maps]).mean()
 
 
 def _mean(loss: Loss, real_seen: Seen, fake_seen: Seen) -> Tensor:

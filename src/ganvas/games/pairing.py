@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ganvas.degrading.chain import parse
+from ganvas.degrading.contract import Degradation
 from ganvas.games.contract import rows
 from ganvas.games.noise import Draws
 from ganvas.one_hot import to_one_hot
@@ -39,7 +41,6 @@ class Pair:
         return Pair(self.inputs[part], self.targets[part], rows(self.mask, part), rows(self.label_map, part))
 
 
-Degrade = Callable[[Tensor, Draws], tuple[Tensor, Tensor | None]]  # -> bad pictures, and where the target counts
 Pairing = Callable[[Tensor, Draws], Pair]  # pictures of the store, [N, C, H, W] in [-1, 1], random numbers
 
 
@@ -68,7 +69,7 @@ class Sides:
 class Degraded:
     """Good pictures, and what the degradation makes of them."""
 
-    degradation: Degrade
+    degradation: Degradation
 
     def __call__(self, pictures: Tensor, random: Draws) -> Pair:
         """[N, C, H, W] -> the pairs; other ones at each step."""
@@ -78,6 +79,8 @@ class Degraded:
 
 def pairing_of(config: PictureConfig) -> Pairing:
     """Where the pairs of what the config paints come from."""
+    if config.degradation:
+        return Degraded(parse(config.degradation))
     backwards = config.direction == "BtoA"
     first = config.out_channels if backwards else config.in_channels
     return Sides(first, backwards, config.palette, config.bits)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
 
+from ganvas.evaluation.feature_net import FeatureNet
 from ganvas.games.contract import Game
 from ganvas.games.engine import Engine
 from ganvas.games.generation import GenerationGame
 from ganvas.games.paired import PairedGame
+from ganvas.games.perceiving import distance_seen_by
 from ganvas.games.pairing import pairing_of
 from ganvas.model import ModelConfig
 from ganvas.model_folder import Config
@@ -88,7 +91,11 @@ def _painter(settings: TrainSettings, config: Config, features: nn.Module | None
 def _paired(players: Mapping[str, nn.Module], table: Table) -> Game:
     config = table.config
     assert isinstance(config, PictureConfig)
-    return PairedGame(players, pairing_of(config), table.settings, table.engine, table.on_problem)
+    perceive = None
+    if table.features is not None:
+        assert isinstance(table.features, FeatureNet)
+        perceive = partial(distance_seen_by, table.features)
+    return PairedGame(players, pairing_of(config), table.settings, table.engine, table.on_problem, perceive)
 
 
 def _patches(settings: TrainSettings, config: PictureConfig, channels: int) -> Discriminator:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
@@ -67,7 +68,7 @@ class Task(ABC):
         return words
 
     @abstractmethod
-    def opened(self, given: str, words: Words, progress: Progress | None = None) -> Source:
+    def opened(self, given: str | Path, words: Words, progress: Progress | None = None) -> Source:
         """The source. Raises UsageError for one that this task cannot use."""
 
     def usable(self, store: Store, words: Words) -> Store:

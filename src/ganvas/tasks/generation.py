@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -56,7 +57,7 @@ class Generation(Task):
         copies=True,
     )
 
-    def opened(self, given: str, words: Words, progress: Progress | None = None) -> Source:
+    def opened(self, given: str | Path, words: Words, progress: Progress | None = None) -> Source:
         opened = open_source(given, progress, data_words(words).source_options())
         if getattr(opened, "sides", ()):
             raise UsageError(

@@ -21,7 +21,11 @@ MEANINGS: dict[str, tuple[Better, str]] = {
     "ssim": ("higher", "How alike structures are, in windows of 11 pixels. 1: the same."),
     "perceptual_distance": (
         "lower",
-        "How far from the target in features learned from the pictures, over how far unlike pictures are. 0: the same.",
+        "How far from the original place by place, to a network that learned these pictures. 0: the same.",
+    ),
+    "feature_distance": (
+        "lower",
+        "How far from the target in features learned from the pictures. 1: as unlike as two pictures. 0: the same.",
     ),
     "frechet_distance": (
         "lower",
@@ -43,19 +47,17 @@ class About:
 
     def passport(self, metric: str, reference: str, reference_samples: int, judge: Features | None = None) -> Passport:
         """How a number came about; without a judge it is of the pixels."""
-        c = self.model.config
-        what = c.degradation or c.direction
         return Passport(
             metric=metric,
             features="pixels" if judge is None else judge.name,
             features_hash="" if judge is None else judge.hash,
             resize="none" if judge is None else judge.resize,
             value_range="[0, 1]" if judge is None else judge.value_range,
-            reference=f"{reference} ({what})" if what else reference,
+            reference=reference,
             reference_fingerprint=self.store.fingerprint,
             reference_samples=reference_samples,
             samples=self.samples,
-            drawn=Drawn(weights=c.weights, what=self.model.hash),
+            drawn=Drawn(weights=self.model.config.weights, what=self.model.hash),
             versions=versions(),
         )
 
@@ -67,8 +69,9 @@ class About:
         judge: Features | None = None,
     ) -> Metric:
         """The mean of one value for each picture, beside that of the inputs as they are."""
-        better, meaning = MEANINGS[metric.split(" ")[0]]
-        mean, half = float(values.mean()), Z * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
+        better, meaning = MEANINGS[metric]
+        mean, half = float(values.mean()), Z * float(values.std(ddof=1)) / len(values) ** 0.5
         beside = None if inputs is None else float(inputs.mean())
-        passport = self.passport(metric, f"{self.which} targets", len(values), judge)
+        c = self.model.config
+        passport = self.passport(metric, f"{self.which} targets, {c.degradation or c.direction}", len(values), judge)
         return Metric(mean, passport, better, meaning, (mean - half, mean + half), input_value=beside)

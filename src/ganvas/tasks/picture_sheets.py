@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -29,7 +30,8 @@ def side_by_side(columns: Sequence[Integers]) -> Integers:
     """[N, C, H, W] each, of sizes and channels of their own -> one sheet, a group of all in turn."""
     height, width = (max(pictures.shape[i] for pictures in columns) for i in (2, 3))
     alike = [_alike(pictures, height, width) for pictures in columns]
-    return grid(np.stack(alike, axis=1).reshape(-1, height, width, 3), len(columns) * ACROSS)
+    groups = cast(Integers, np.stack(alike, axis=1).reshape(-1, height, width, 3))
+    return grid(groups, len(columns) * ACROSS)
 
 
 def _alike(pictures: Integers, height: int, width: int) -> Integers:
@@ -40,6 +42,5 @@ def _alike(pictures: Integers, height: int, width: int) -> Integers:
     if larger.shape[3] == 4:
         white = np.iinfo(larger.dtype).max
         opaque = larger[..., 3:].astype(np.float32) / white
-        larger = (larger[..., :3] * opaque + white * (1 - opaque)).round().astype(larger.dtype)
-    shown: Integers = larger[..., :3] if larger.shape[3] >= 3 else larger[..., :1].repeat(3, axis=3)
-    return shown
+        larger = cast(Integers, (larger[..., :3] * opaque + white * (1 - opaque)).round().astype(pictures.dtype))
+    return larger[..., :3] if larger.shape[3] >= 3 else cast(Integers, larger[..., :1].repeat(3, axis=3))

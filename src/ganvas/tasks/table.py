@@ -6,9 +6,10 @@ from ganvas.errors import UsageError
 from ganvas.recipes import RECIPES, find_recipe
 from ganvas.tasks.contract import Task
 from ganvas.tasks.generation import Generation
+from ganvas.tasks.restoration import Restoration
 from ganvas.tasks.translation import Translation
 
-TASKS: dict[str, Task] = {task.name: task for task in (Generation(), Translation())}
+TASKS: dict[str, Task] = {task.name: task for task in (Generation(), Translation(), Restoration())}
 
 
 def find_task(recipe: str | None, task: str | None) -> Task:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from ganvas.evaluation.metrics.frechet import frechet_distance_of_features
 from ganvas.evaluation.rows import spread
 from ganvas.evaluation.verdict import Metric, Verdict
 from ganvas.evaluation.verdict_words import nearness, number
-from ganvas.images import Integers
 from ganvas.model_folder import Config
 from ganvas.one_hot import find_palette
 from ganvas.picture_model import PictureConfig, PictureModel
@@ -56,7 +55,7 @@ class Translation(PaintingTask):
         copies=False,
     )
 
-    def opened(self, given: str, words: Words, progress: Progress | None = None) -> Source:
+    def opened(self, given: str | Path, words: Words, progress: Progress | None = None) -> Source:
         options = data_words(words).source_options()
         if options.side is not None:
             raise UsageError("--side: translation needs both sides of the pairs. Leave it out")
@@ -88,7 +87,7 @@ class Translation(PaintingTask):
         if not settings.one_hot:
             return config
         maps = store.train.images[spread(store.train_count, MAPS)][:, side_channels(store, settings.direction[0])]
-        return config.model_copy(update={"palette": find_palette(cast(Integers, maps))})
+        return config.model_copy(update={"palette": find_palette(maps)})
 
     def judged_by(self, store: Store, settings: TrainSettings) -> Store:
         return side_of(store, settings.direction[-1])
@@ -128,7 +127,7 @@ def translation_verdict(model: PictureModel, shown: Shown, store: Store, wanted:
     of_outputs, of_targets = judge.extract(outputs), judge.extract(targets)
     of_inputs = None if inputs is None else judge.extract(inputs)
     beside = None if of_inputs is None else feature_distances(of_inputs, of_targets)
-    perceptual = about.mean("perceptual_distance", feature_distances(of_outputs, of_targets), beside, judge)
+    perceptual = about.mean("feature_distance", feature_distances(of_outputs, of_targets), beside, judge)
 
     rows = spread(wanted.train_count, REFERENCE)
     if shown.which == "training":  # or the targets would be compared with themselves
@@ -137,7 +136,10 @@ def translation_verdict(model: PictureModel, shown: Shown, store: Store, wanted:
     better, meaning = MEANINGS["frechet_distance"]
     frechet = Metric(
         frechet_distance_of_features(of_outputs, reference),
-        about.passport("frechet_distance", "training pictures", len(rows), judge),
+        replace(
+            about.passport("frechet_distance", "training pictures", len(rows), judge),
+            reference_fingerprint=wanted.fingerprint,
+        ),
         better,
         meaning,
         real_value=frechet_distance_of_features(of_targets, reference),
@@ -169,7 +171,7 @@ def side_of(store: Store, side: str) -> Store:
         path.mkdir(exist_ok=True)
     except OSError:
         pass  # what cannot be kept is learned again
-    images = store.images[:, side_channels(store, side)]
+    images: Any = store.images[:, side_channels(store, side)]
     return replace(store, path=path, images=images, fingerprint=f"{store.fingerprint}-{side}", sides=())
 
 

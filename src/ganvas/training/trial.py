@@ -56,7 +56,8 @@ class TrialGround:
         self.plan, self.store, self.engine, self.looks_through = plan, store, engine, looks_through
         watch = open_watch(plan, store, judge, engine.device)
         self.monitor: Monitor | None = watch.monitor
-        self.scorer: Scorer = watch.scorer
+        assert isinstance(watch.scorer, Scorer), "trials are of generation"
+        self.scorer = watch.scorer
         self.scorer.samples = min(self.scorer.samples, MOST_SAMPLES)
 
     def settings(self, cells: dict[str, float]) -> TrainSettings:
