@@ -43,6 +43,7 @@ class PictureConfig(Config):
     scale: int = Field(1, ge=1, le=16)
     multiple: int = Field(1, ge=1)
     reach: int = Field(-1, ge=-1)
+    domains: tuple[str, ...] = ()  # what A and B are, where they have names
     degradation: str = ""
     masked: bool = False  # whether the last channel of its input is a mask
     palette: Palette = ()

@@ -17,6 +17,19 @@ _PAIRS = {
     "ema_half_life": 1_000,
 }
 
+_UNPAIRED = {
+    "task": "unpaired",
+    "network": "resnet",
+    "objective": "least_squares",
+    "d_norm": "instance",
+    "width": 32,
+    "g_lr": 2e-4,
+    "d_lr": 2e-4,
+    "beta1": 0.5,
+    "lr_decay_from": 0.5,
+    "ema_half_life": 1_000,
+}
+
 _RESTORED = {
     "task": "restore",
     "game": "paired",
@@ -62,6 +75,20 @@ PICTURE_RECIPES: tuple[Recipe, ...] = (
             "d_scales": 2,
             "feature_matching_weight": 10.0,
         },
+    ),
+    Recipe(
+        "cyclegan",
+        "two residual painters that undo each other, a D of patches for each side",
+        "Zhu et al., 2017 (theirs: --width 64 --batch 1 --cycle-weight 10 --identity-weight 5)",
+        "the default of --task unpaired: two sets of pictures that do not belong together, both ways",
+        {**_UNPAIRED, "game": "cycle", "batch": 2, "cycle_weight": 10.0, "identity_weight": 5.0},
+    ),
+    Recipe(
+        "cut",
+        "one residual painter, whose patches must tell where they come from; half the cost of cyclegan",
+        "Park et al., 2020 (theirs: --width 64 --batch 1)",
+        "two sets of pictures, one way (--direction), where what is shown where shall stay",
+        {**_UNPAIRED, "game": "contrast", "batch": 2, "contrast_weight": 1.0, "identity_weight": 1.0},
     ),
     Recipe(
         "srresnet",

@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+import torch
 from torch import nn
 
+from ganvas.errors import UsageError
 from ganvas.evaluation.feature_net import FeatureNet
 from ganvas.games.contract import Game
+from ganvas.games.contrast import ContrastGame
+from ganvas.games.cycle import CycleGame
 from ganvas.games.engine import Engine
 from ganvas.games.generation import GenerationGame
 from ganvas.games.paired import PairedGame
@@ -17,7 +21,8 @@ from ganvas.games.perceiving import distance_seen_by
 from ganvas.games.pairing import pairing_of
 from ganvas.model import ModelConfig
 from ganvas.model_folder import Config
-from ganvas.networks.contract import Discriminator, Generator
+from ganvas.networks.contract import Discriminator, Encoding, Generator
+from ganvas.networks.patch_heads import PatchHeads
 from ganvas.networks.painter_table import build_patch_discriminator
 from ganvas.networks.table import build_discriminator
 from ganvas.picture_model import PictureConfig
@@ -98,6 +103,40 @@ def _paired(players: Mapping[str, nn.Module], table: Table) -> Game:
     return PairedGame(players, pairing_of(config), table.settings, table.engine, table.on_problem, perceive)
 
 
+def _two_ways(settings: TrainSettings, config: Config, features: nn.Module | None) -> Players:
+    assert isinstance(config, PictureConfig)
+    G = config.build()
+    D = nn.ModuleDict({side: _patches(settings, config, config.out_channels) for side in ("A", "B")})
+    return {"G": G, "D": D}
+
+
+def _cycle(players: Mapping[str, nn.Module], table: Table) -> Game:
+    config = table.config
+    assert isinstance(config, PictureConfig)
+    shape = (config.in_channels, *config.resolution)
+    return CycleGame(players, shape, table.settings, table.engine, table.on_problem)
+
+
+def _one_way(settings: TrainSettings, config: Config, features: nn.Module | None) -> Players:
+    assert isinstance(config, PictureConfig)
+    G = config.build()
+    if not isinstance(G, Encoding):
+        raise UsageError(f"--network {config.network} has no inner maps to compare: give --network resnet for CUT")
+    with torch.no_grad():
+        maps = G.encode(torch.zeros(1, config.in_channels, *config.resolution))
+    heads = PatchHeads([one.shape[1] for one in maps])
+    return {"G": G, "heads": heads, "D": _patches(settings, config, config.out_channels)}
+
+
+def _contrast(players: Mapping[str, nn.Module], table: Table) -> Game:
+    config = table.config
+    assert isinstance(config, PictureConfig)
+    backwards = config.direction == "BtoA"
+    return ContrastGame(
+        players, config.in_channels, table.settings, table.engine, table.on_problem, backwards=backwards
+    )
+
+
 def _patches(settings: TrainSettings, config: PictureConfig, channels: int) -> Discriminator:
     """A discriminator of patches for what the config paints."""
     height, width = (config.scale * side for side in config.resolution)
@@ -113,4 +152,6 @@ def _patches(settings: TrainSettings, config: PictureConfig, channels: int) -> D
 GAMES: dict[str, GameKind] = {
     "generation": GameKind(_generators, _generation),
     "paired": GameKind(_painter, _paired),
+    "cycle": GameKind(_two_ways, _cycle),
+    "contrast": GameKind(_one_way, _contrast),
 }

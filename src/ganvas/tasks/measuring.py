@@ -12,6 +12,7 @@ from ganvas.evaluation.features import Features
 from ganvas.evaluation.measures import Z
 from ganvas.evaluation.passport import Drawn, Passport
 from ganvas.evaluation.verdict import Better, Metric
+from ganvas.evaluation.verdict_words import nearness, number
 from ganvas.picture_model import PictureModel
 from ganvas.versions import versions
 
@@ -34,6 +35,18 @@ MEANINGS: dict[str, tuple[Better, str]] = {
     "cycle_error": ("lower", "Mean absolute difference after going to the other side and back, black to white being 1."),
     "class_accuracy": ("higher", "Share of the pictures that a classifier, trained on good ones, names rightly."),
 }
+
+
+def as_a_set(frechet: Metric, features: int) -> str:
+    """How near painted pictures are to the wanted kind as a set, in a sentence; not claimed of too few."""
+    fewest = min(frechet.samples, frechet.reference_samples)
+    if fewest > features:
+        return nearness(frechet, features, "painted pictures")
+    real = "" if frechet.real_value is None else f", where real pictures get {number(frechet.real_value)}"
+    return (
+        f"How near they are as a set cannot be said from {fewest} pictures (Fréchet distance {number(frechet.value)}"
+        f"{real}; more than {features} are needed)."
+    )
 
 
 @dataclass(frozen=True)

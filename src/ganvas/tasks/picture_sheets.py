@@ -26,12 +26,12 @@ def pairs_sheet(shown: Shown) -> Integers:
     return side_by_side([some.inputs, some.targets])
 
 
-def side_by_side(columns: Sequence[Integers]) -> Integers:
-    """[N, C, H, W] each, of sizes and channels of their own -> one sheet, a group of all in turn."""
+def side_by_side(columns: Sequence[Integers], across: int = ACROSS) -> Integers:
+    """[N, C, H, W] each, of sizes and channels of their own -> one sheet, a group of all in turn, `across` in a row."""
     height, width = (max(pictures.shape[i] for pictures in columns) for i in (2, 3))
     alike = [_alike(pictures, height, width) for pictures in columns]
     groups = cast(Integers, np.stack(alike, axis=1).reshape(-1, height, width, 3))
-    return grid(groups, len(columns) * ACROSS)
+    return grid(groups, len(columns) * across)
 
 
 def _alike(pictures: Integers, height: int, width: int) -> Integers:

@@ -235,12 +235,12 @@ def _words(metrics: dict[str, Metric], shown: Shown, config: PictureConfig) -> s
     how = "enlarged by bicubic" if config.scale > 1 else "as they are"
     psnr, ssim, eye = metrics["psnr"], metrics.get("ssim"), metrics["perceptual_distance"]
 
-    def both(metric: Metric, unit: str = "") -> str:
-        beside = "" if metric.input_value is None else f" (the inputs, {how}: {metric.input_value:.4g}{unit})"
-        return f"{metric.value:.4g}{unit}{beside}"
-
-    sentences = [f"From {len(shown)} {shown.which} pictures ({config.degradation}) it comes to {both(psnr, ' dB')} PSNR"]
-    sentences[0] += "." if ssim is None else f" and {both(ssim)} SSIM."
+    said = f"From {len(shown)} {shown.which} pictures ({config.degradation}) it comes to {psnr.value:.2f} dB PSNR"
+    said += "" if ssim is None else f" and {ssim.value:.3f} SSIM"
+    if psnr.input_value is not None:
+        said += f"; the inputs, {how}, have {psnr.input_value:.2f} dB"
+        said += "" if ssim is None else f" and {ssim.input_value:.3f}"
+    sentences = [f"{said}."]
     if psnr.input_value is not None and psnr.value < psnr.input_value:
         sentences.append("By PSNR that is worse than doing nothing.")
     beside = "" if eye.input_value is None else f", that of the inputs {number(eye.input_value)}"

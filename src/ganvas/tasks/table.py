@@ -8,8 +8,9 @@ from ganvas.tasks.contract import Task
 from ganvas.tasks.generation import Generation
 from ganvas.tasks.restoration import Restoration
 from ganvas.tasks.translation import Translation
+from ganvas.tasks.unpaired import Unpaired
 
-TASKS: dict[str, Task] = {task.name: task for task in (Generation(), Translation(), Restoration())}
+TASKS: dict[str, Task] = {task.name: task for task in (Generation(), Translation(), Unpaired(), Restoration())}
 
 
 def find_task(recipe: str | None, task: str | None) -> Task:

@@ -17,14 +17,14 @@ from ganvas.evaluation.features import Features
 from ganvas.evaluation.metrics.frechet import frechet_distance_of_features
 from ganvas.evaluation.rows import spread
 from ganvas.evaluation.verdict import Metric, Verdict
-from ganvas.evaluation.verdict_words import nearness, number
+from ganvas.evaluation.verdict_words import number
 from ganvas.model_folder import Config
 from ganvas.one_hot import find_palette
 from ganvas.picture_model import PictureConfig, PictureModel
 from ganvas.settings import TrainSettings
 from ganvas.tasks.contract import ReportWords, Scorer, Words
 from ganvas.tasks.generation import data_words
-from ganvas.tasks.measuring import MEANINGS, About
+from ganvas.tasks.measuring import MEANINGS, About, as_a_set
 from ganvas.tasks.painting import JUDGED, PaintingTask, painter_config, refuse_stream
 from ganvas.tasks.relative import feature_distances, relative_difference, relative_frechet
 from ganvas.tasks.shown import Shown, as_they_are, mean_difference, painted
@@ -156,7 +156,7 @@ def _words(l1: Metric, frechet: Metric, judge: Features, shown: Shown) -> str:
         f"(mean absolute, black to white is 1{as_is})."
     )
     seen = "" if shown.which == "held-out" else " It was trained on these: new pictures will come out worse."
-    return f"{first} {nearness(frechet, judge.features, 'painted pictures')}{seen}"
+    return f"{first} {as_a_set(frechet, judge.features)}{seen}"
 
 
 def side_channels(store: Store, side: str) -> slice:

@@ -1,0 +1,74 @@
+"""Small games of pictures from pictures for tests: every kind, at 16 pixels."""
+
+from __future__ import annotations
+
+import torch
+
+from ganvas.evaluation.feature_net import FeatureNet
+from ganvas.games.engine import Engine
+from ganvas.games.noise import Draws
+from ganvas.picture_model import PictureConfig
+from ganvas.settings import build_settings
+from ganvas.training.state import TrainState
+
+SIDE = 16
+SMALL = {"width": 4, "batch": 4, "optimizer": "rmsprop", "g_lr": 1e-4, "d_lr": 1e-4, "d_norm": "instance"}
+PAIRS = {"task": "translate", "game": "paired", "network": "unet", "l1_weight": 10.0, "d_sees_input": True}
+RESTORED = {"task": "restore", "game": "paired", "l1_weight": 1.0, "adversarial_weight": 0.0, "degrade": "noise:25"}
+UNPAIRED = {"task": "unpaired", "network": "resnet", "network_options": ("blocks=1",), "objective": "least_squares"}
+
+KINDS = {
+    "pix2pix": PAIRS,
+    "pix2pix, hinge, R1, augmented": {
+        **PAIRS, "objective": "hinge", "r1_gamma": 1.0, "penalty_every": 2, "augment": "translation",
+    },
+    "features matched": {**PAIRS, "network": "resnet", "feature_matching_weight": 1.0, "objective": "least_squares"},
+    "distortion": {**RESTORED, "network": "restore_unet"},
+    "larger": {**RESTORED, "network": "srresnet", "network_options": ("blocks=1",), "degrade": "lowres:2"},
+    "holes": {**RESTORED, "network": "fourier", "network_options": ("blocks=1",), "degrade": "holes:0.2"},
+    "esrgan": {
+        **RESTORED, "network": "srresnet", "network_options": ("blocks=1",), "degrade": "lowres:2",
+        "objective": "relativistic_average", "adversarial_weight": 0.1, "perceptual_weight": 1.0, "d_norm": "spectral",
+    },
+    "cyclegan": {**UNPAIRED, "game": "cycle", "cycle_weight": 10.0, "identity_weight": 5.0, "pool": 6},
+    "cut": {**UNPAIRED, "game": "contrast", "contrast_weight": 1.0, "identity_weight": 1.0},
+}  # fmt: skip
+
+
+def make_state(kind, engine=None, on_problem=print, **cells):
+    """A fresh state of that kind of game, always the same."""
+    settings = build_settings({**SMALL, **KINDS[kind], **cells})
+    scale = 2 if settings.degrade == "lowres:2" else 1
+    masked = settings.degrade == "holes:0.2"
+    config = PictureConfig(
+        task=settings.task, network=settings.network, width=settings.width, network_options=settings.network_options,
+        resolution=(SIDE // scale, SIDE // scale), in_channels=3 + masked, out_channels=3, scale=scale, masked=masked,
+        degradation=settings.degrade or "", direction="" if settings.degrade else "AtoB", both=settings.game == "cycle",
+    )  # fmt: skip
+    eyes = None
+    if settings.perceptual_weight:
+        eyes = FeatureNet(3, SIDE, SIDE, 4, torch.Generator().manual_seed(0)).requires_grad_(False)
+    return TrainState.create(settings, config, engine or Engine(torch.device("cpu")), on_problem, eyes)
+
+
+def stored(state, step, n=4):
+    """A batch as the store gives it: one picture each, or two behind each other."""
+    channels = 3 if state.config.degradation else 6
+    generator = torch.Generator().manual_seed(step)
+    small = torch.rand(n, channels, 4, 4, generator=generator) * 2 - 1
+    return torch.nn.functional.interpolate(small, size=(SIDE, SIDE), mode="bilinear")
+
+
+def play(state, steps, first=0):
+    """So many steps, by one process, and their last stats."""
+    rows = state.game.engine.rows(state.game.settings.batch)
+    mine = slice(rows.start, rows.start + state.game.engine.share_of(state.game.settings.batch))
+    for step in range(first, first + steps):
+        stats = state.game.step([(stored(state, step)[mine], None)], Draws("cpu", (0, step), rows), 0.0)
+        state.average(state.game.settings.batch)
+    return stats
+
+
+def tensors(state):
+    """Everything that a checkpoint holds."""
+    return state.to_checkpoint().tensors
