@@ -23,8 +23,10 @@ from ganvas.evaluation.judge import MOST_REFERENCE, Verdict, judge
 from ganvas.evaluation.passport import Drawn
 from ganvas.evaluation.presets import find_preset
 from ganvas.evaluation.rows import spread
+from ganvas.evaluating_pictures import evaluate_painter
 from ganvas.images import Integers
 from ganvas.model import Model, find_model_folder
+from ganvas.model_folder import GENERATE, task_of
 from ganvas.networks.contract import Mapped
 from ganvas.training.finish import draw_for_judging, judge_effort
 from ganvas.training.plan import read_settings
@@ -61,6 +63,11 @@ def evaluate(
     """
     if samples is not None and samples < 2:
         raise UsageError(f"--samples {samples}: give at least 2; 10000 make a number that others can stand beside")
+    if is_model(Path(what)) and task_of(find_model_folder(Path(what))) != GENERATE:
+        _refuse_for_painters(features, metrics, preset, trunc)
+        return evaluate_painter(
+            Path(what), data=data, samples=samples, weights=weights, device=device, progress=progress
+        )
     asked = _Asked.of(features, metrics, preset, samples, trunc, weights)
     if is_model(Path(what)):
         model = load_from_run(Path(what), weights, device)
@@ -79,6 +86,16 @@ def evaluate(
     labels = other.labels[rows] if other.labels is not None and other.class_names == store.class_names else None
     drawn, own = Drawn(what=other.fingerprint), learn_features(store, progress=progress)
     return asked.judge(other.images[rows], labels, store, own, drawn, None, "pictures", progress)
+
+
+def _refuse_for_painters(features: str | None, metrics: str, preset: str | None, trunc: float) -> None:
+    """Raises UsageError for what is asked of pictures from noise only."""
+    given = {"--features": features not in (None, OWN), "--metrics": metrics, "--preset": preset, "--trunc": trunc != 1}
+    names = [name for name, is_given in given.items() if is_given]
+    if names:
+        raise UsageError(
+            f"{', '.join(names)}: of what paints pictures from pictures the verdict is that of its task. Leave it out"
+        )
 
 
 @dataclass(frozen=True)

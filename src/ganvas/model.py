@@ -45,6 +45,14 @@ class ModelConfig(Config):
     channels: int = Field(ge=1, le=4)
     z_dim: int = Field(ge=1, le=65536)
 
+    @property
+    def stored_shape(self) -> tuple[int, int, int]:
+        return (self.channels, *self.resolution)
+
+    @property
+    def made_shape(self) -> tuple[int, int, int]:
+        return self.stored_shape
+
     def build(self) -> Generator:
         """A fresh generator."""
         return build_generator(
@@ -57,6 +65,9 @@ class ModelConfig(Config):
             options=self.network_options,
             classes=self.classes,
         )
+
+    def try_out(self, G: nn.Module) -> None:
+        G(torch.zeros(1, self.z_dim), torch.zeros(1, dtype=torch.int64) if self.classes else None)
 
     def holding(self, G: nn.Module, device: torch.device) -> Model:
         assert isinstance(G, Generator), "it was built by `build`"

@@ -43,9 +43,23 @@ class Config(BaseModel):
     def classes(self) -> int:
         return len(self.class_names)
 
+    @property
+    def stored_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of what the store gives for each picture of a batch."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it learns from")
+
+    @property
+    def made_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of what it makes."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it makes")
+
     def build(self) -> nn.Module:
         """The network, with fresh weights."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it builds")
+
+    def try_out(self, G: nn.Module) -> None:
+        """Let G make one picture of nothing, to count what that takes."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it is given")
 
     def holding(self, G: nn.Module, device: torch.device) -> Any:
         """The trained network G as its user sees it."""

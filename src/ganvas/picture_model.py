@@ -48,6 +48,17 @@ class PictureConfig(Config):
     masked: bool = False  # whether the last channel of its input is a mask
     palette: Palette = ()
 
+    @property
+    def stored_shape(self) -> tuple[int, int, int]:
+        if self.degradation:
+            return self.made_shape  # the inputs are made of these
+        return (self.in_channels + self.out_channels, *self.resolution)
+
+    @property
+    def made_shape(self) -> tuple[int, int, int]:
+        height, width = self.resolution
+        return self.out_channels, self.scale * height, self.scale * width
+
     def build(self) -> nn.Module:
         """A fresh painter, or one for each direction: "AtoB" and "BtoA" of a ModuleDict."""
         if not self.both:
@@ -69,6 +80,9 @@ class PictureConfig(Config):
             max_width=self.max_width,
             options=self.network_options,
         )
+
+    def try_out(self, G: nn.Module) -> None:
+        PictureModel(G, self).paint(torch.zeros(1, self.in_channels, *self.resolution))
 
     def holding(self, G: nn.Module, device: torch.device) -> PictureModel:
         return PictureModel(G, self, device)

@@ -15,6 +15,7 @@ _PAIRS = {
     "beta1": 0.5,
     "lr_decay_from": 0.5,
     "ema_half_life": 1_000,
+    "judge_samples": 500,
 }
 
 _UNPAIRED = {
@@ -28,6 +29,7 @@ _UNPAIRED = {
     "beta1": 0.5,
     "lr_decay_from": 0.5,
     "ema_half_life": 1_000,
+    "judge_samples": 500,
 }
 
 _RESTORED = {
@@ -43,6 +45,7 @@ _RESTORED = {
     "lr_decay_from": 0.3,
     "lr_final": 0.02,
     "ema_half_life": 1_000,
+    "judge_samples": 500,
 }
 
 PICTURE_RECIPES: tuple[Recipe, ...] = (

@@ -426,12 +426,8 @@ class TrainSettings(DataSettings):
             raise ValueError(
                 f"--objective {self.objective}: painters learn by least_squares, non_saturating, hinge or relativistic"
             )
-        if (self.task == "restore") != (self.degrade is not None):
-            raise ValueError(
-                "--task restore needs what is to be repaired: give --degrade, such as lowres:4, blur, noise or holes"
-                if self.degrade is None
-                else "--degrade is of --task restore: add that, or leave it out"
-            )
+        if self.degrade is not None and self.task != "restore":
+            raise ValueError("--degrade is of --task restore: add that, or leave it out")
 
     def _check_simultaneous(self) -> None:
         if self.objective not in PROPORTIONAL:

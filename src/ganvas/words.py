@@ -15,6 +15,7 @@ ALIASES = {
     "--output-dir": "--out",
     "--cfg": "--recipe",
     "--gamma": "--r1-gamma",
+    "--init": "--init-from",
     "--train-batch-size": "--batch",
     "--truncation-psi": "--trunc",
 }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -25,7 +24,8 @@ from ganvas.games.engine import Engine
 from ganvas.images import Integers
 from ganvas.model_folder import Config
 from ganvas.recipe import Recipe
-from ganvas.settings import TrainSettings
+from ganvas.report_words import ReportWords
+from ganvas.settings import TrainSettings, build_settings
 from ganvas.training.monitor import Monitor
 from ganvas.training.run_folder import RunFolder
 from ganvas.training.state import TrainState
@@ -43,25 +43,12 @@ class Scorer(Protocol):
         """Lower is better; inf if a number is not finite."""
 
 
-@dataclass(frozen=True)
-class ReportWords:
-    """How the report calls what it shows, where that depends on the task. keys: metrics shown at its head."""
-
-    drawn: str
-    sheet: str
-    reals: str
-    steps: str
-    beside: str  # of the column of values that real pictures get
-    reading: str  # under the table of the verdict
-    keys: tuple[str, ...]
-    copies: bool  # whether nearest training pictures are looked for
-
-
 class Task(ABC):
     """One kind of run. Stateless: what it works on is given."""
 
     name: ClassVar[str]
     report: ClassVar[ReportWords]
+    inspects: ClassVar[bool] = False  # whether there is a `monitor`
 
     def prepared(self, words: Words, device: torch.device) -> Words:
         """The user's words, with what this task sets where the user said nothing."""
@@ -89,6 +76,16 @@ class Task(ABC):
     ) -> tuple[TrainSettings, Config, str]:
         """What will be made, the settings as they then are, and what is to be added to the words on the recipe."""
 
+    def example(self, recipe: Recipe, size: tuple[int, int], **cells: Any) -> tuple[TrainSettings, Config]:
+        """Settings and config of a recipe for RGB pictures of that size, to count with."""
+        settings = build_settings({**recipe.cells, **cells, "resolution": size})
+        settings, config, _ = self.planned(self.example_data(recipe, size), settings, recipe.name, "")
+        return settings, config
+
+    @abstractmethod
+    def example_data(self, recipe: Recipe, size: tuple[int, int]) -> DataFacts:
+        """Of RGB pictures of that size, as a recipe needs them."""
+
     def with_data(self, config: Config, settings: TrainSettings, store: Store) -> Config:
         """The config with what must be read from the pictures themselves."""
         return config
@@ -105,6 +102,18 @@ class Task(ABC):
     ) -> nn.Module | None:
         """A network that has learned to see these pictures, where the game looks through one."""
         return None
+
+    def unlearned_eyes(self, config: Config, settings: TrainSettings) -> nn.Module | None:
+        """What `looks_through` gives, before it has learned anything: to try or to count what it costs."""
+        return None
+
+    @abstractmethod
+    def samples_of_score(self, train_count: int) -> int:
+        """How many pictures one score is taken from."""
+
+    @abstractmethod
+    def make_some(self, model: Any, count: int) -> Integers:
+        """So many pictures as for a score, of no meaning: [N, C, H, W]."""
 
     def judged_by(self, store: Store, settings: TrainSettings) -> Store:
         """The pictures that the judge learns to compare."""

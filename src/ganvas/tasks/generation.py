@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,14 +26,15 @@ from ganvas.model_folder import Config
 from ganvas.networks.table import NETWORKS, check_size
 from ganvas.recipe import Recipe
 from ganvas.recipes import choose_recipe
+from ganvas.report_words import OF_GENERATION
 from ganvas.settings import DataSettings, TrainSettings, build_data_settings
-from ganvas.tasks.contract import ReportWords, Task, Words
+from ganvas.tasks.contract import Task, Words
 from ganvas.training import looked_through
 from ganvas.training.finish import judge_samples
 from ganvas.training.health import check_first_batch, in_words
 from ganvas.training.monitor import Monitor
 from ganvas.training.run_folder import RunFolder
-from ganvas.training.score import Scorer
+from ganvas.training.score import Scorer, samples_of_score
 from ganvas.training.sheets import fake_sheet, real_sheet
 from ganvas.training.state import TrainState
 
@@ -46,16 +48,8 @@ class Generation(Task):
     """G draws pictures like the data from noise, and from a class where the data have some."""
 
     name = "generate"
-    report = ReportWords(
-        drawn="What it draws",
-        sheet="Generated, not chosen by hand",
-        reals="Real pictures from the data, at the size it was trained on.",
-        steps="The same seeds each time: follow one place from sheet to sheet.",
-        beside="real pictures",
-        reading="no generator needs to do better",
-        keys=("frechet_distance", "coverage"),
-        copies=True,
-    )
+    report = OF_GENERATION
+    inspects = True
 
     def opened(self, given: str | Path, words: Words, progress: Progress | None = None) -> Source:
         opened = open_source(given, progress, data_words(words).source_options())
@@ -104,10 +98,26 @@ class Generation(Task):
         )
         return settings, config, more
 
+    def example_data(self, recipe: Recipe, size: tuple[int, int]) -> DataFacts:
+        labelled = NETWORKS[recipe.cells["network"]].labels == "needed"
+        names, shares = (("0", "1"), (0.5, 0.5)) if labelled else ((), ())
+        return DataFacts(*size, 3, 8, 1_000, names, shares)
+
     def looks_through(
         self, config: Config, settings: TrainSettings, store: Store, engine: Engine, effort: float
     ) -> nn.Module | None:
         return looked_through.learned(config, store, engine, effort)
+
+    def unlearned_eyes(self, config: Config, settings: TrainSettings) -> nn.Module | None:
+        channels, height, width = config.made_shape
+        return looked_through.unlearned_maps(config.network, channels, (height, width))
+
+    def samples_of_score(self, train_count: int) -> int:
+        return samples_of_score(train_count)
+
+    def make_some(self, model: Any, count: int) -> Integers:
+        pictures: Integers = np.ascontiguousarray(model.sample(range(count), batch=256).transpose(0, 3, 1, 2))
+        return pictures
 
     def monitor(self, store: Store, config: Config, settings: TrainSettings, device: torch.device) -> Monitor | None:
         labelled = config.classes > 0

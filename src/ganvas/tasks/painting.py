@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from ganvas.data.store import Store
 from ganvas.errors import UsageError
 from ganvas.evaluation.features import Features
 from ganvas.games.pairing import pairing_of
-from ganvas.images import Integers
+from ganvas.images import Integers, to_integers
 from ganvas.model_folder import Config
 from ganvas.picture_model import PictureConfig
 from ganvas.recipe import Recipe
@@ -25,11 +26,11 @@ from ganvas.recipes import find_recipe
 from ganvas.settings import TrainSettings
 from ganvas.tasks.contract import Task, Words
 from ganvas.tasks.picture_sheets import painted_sheet, pairs_sheet
-from ganvas.tasks.shown import Shown, shown_pairs
+from ganvas.tasks.shown import CHUNK, Shown, shown_pairs
 from ganvas.training.health import in_words
 from ganvas.training.state import TrainState
 
-JUDGED = 500  # pairs of a verdict at most
+SCORED = 64  # pictures of a score, in each direction
 SHOWN = 16  # pairs of a sheet
 SET_ASIDE, LEAST_TO_SET_ASIDE, MOST_SET_ASIDE = 10, 40, 200  # one in so many, of a set of at least, but at most
 
@@ -77,6 +78,17 @@ class PaintingTask(Task):
             found.append(in_words(stats, settings.objective))
         return ", ".join(found)
 
+    def samples_of_score(self, train_count: int) -> int:
+        return SCORED
+
+    def make_some(self, model: Any, count: int) -> Integers:
+        config: PictureConfig = model.config
+        found = []
+        for _ in range(0, count, CHUNK):
+            painted = model.paint(torch.zeros(CHUNK, config.in_channels, *config.resolution))
+            found.append(to_integers(painted, config.bits).cpu().numpy())
+        return cast(Integers, np.concatenate(found)[:count])
+
     def finishing_seconds(self, state: TrainState, store: Store, settings: TrainSettings, judge: Features) -> float:
         """Painted once, and looked at by the judge about three times."""
         model, few = state.model(), 8
@@ -88,7 +100,7 @@ class PaintingTask(Task):
         began = time.monotonic()
         judge.extract(looked_at[:64])
         looking = (time.monotonic() - began) / min(64, len(looked_at))
-        pictures = min(JUDGED, store.held_out_count or store.train_count)
+        pictures = min(settings.judge_samples, store.held_out_count or store.train_count)
         return 4.0 + 1.5 * (pictures * (painting + 3 * looking) + min(5_000, store.train_count) * looking)
 
 

@@ -24,21 +24,22 @@ from ganvas.games.engine import Engine
 from ganvas.games.perceiving import distance_seen_by
 from ganvas.images import Integers, to_float
 from ganvas.model_folder import CONFIG, Config, find_model_folder, read_config_file
+from ganvas.networks.painter_table import PAINTERS
 from ganvas.picture_model import PictureConfig, PictureModel
 from ganvas.recipe import Recipe
 from ganvas.recipes import find_recipe
-from ganvas.settings import TrainSettings
-from ganvas.tasks.contract import ReportWords, Scorer, Words
+from ganvas.report_words import ReportWords
+from ganvas.settings import TrainSettings, build_settings
+from ganvas.tasks.contract import Scorer, Words
 from ganvas.tasks.generation import data_words
 from ganvas.tasks.measuring import MEANINGS, About
-from ganvas.tasks.painting import JUDGED, PaintingTask, painter_config, refuse_stream
+from ganvas.tasks.painting import SCORED, PaintingTask, painter_config, refuse_stream
 from ganvas.tasks.shown import CHUNK, Shown, as_they_are, painted
 from ganvas.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from ganvas.data.download import Progress
 
-SCORED = 64  # pictures of a score
 MOST_DECIBELS = 100.0  # of a picture that equals its original
 TAKEN_OVER = ("network", "width", "max_width", "network_options")  # from the run that one begins from
 
@@ -55,7 +56,6 @@ class Restoration(PaintingTask):
         beside="originals",
         reading="nothing can do better",
         keys=("psnr", "ssim", "perceptual_distance"),
-        copies=False,
     )
 
     def prepared(self, words: Words, device: torch.device) -> Words:
@@ -86,8 +86,7 @@ class Restoration(PaintingTask):
     def planned(
         self, data: DataFacts, settings: TrainSettings, recipe: str, source: str
     ) -> tuple[TrainSettings, Config, str]:
-        assert settings.degrade is not None, "the settings were checked"
-        degradation, more = parse(settings.degrade), ""
+        degradation, more = parse(settings.degrade or ""), ""
         if any(side % degradation.scale for side in (data.height, data.width)):
             raise UsageError(
                 f"--degrade {degradation.words} makes pictures {degradation.scale} times smaller, which patches of "
@@ -105,20 +104,16 @@ class Restoration(PaintingTask):
                 f"--recipe {recipe} is the second stage: train without a D first (ganvas train {source} --task restore "
                 f"--degrade {degradation.words}), then give --init-from RUN"
             )
-        config = painter_config(
-            self.name,
-            data,
-            settings,
-            recipe,
-            source,
-            resolution=(data.height // degradation.scale, data.width // degradation.scale),
-            in_channels=degradation.in_channels(data.channels),
-            out_channels=data.channels,
-            scale=degradation.scale,
-            degradation=degradation.words,
-            masked=degradation.masked,
-        )
-        return settings, config, more
+        return settings, _config(data, settings, recipe, source), more
+
+    def example(self, recipe: Recipe, size: tuple[int, int], **cells: Any) -> tuple[TrainSettings, Config]:
+        family = PAINTERS[str(recipe.cells["network"])]
+        degrade = "holes" if family.masked else "lowres:4" if len(family.scales) > 1 else "noise"
+        settings = build_settings({**recipe.cells, "degrade": degrade, **cells, "resolution": size})
+        return settings, _config(self.example_data(recipe, size), settings, recipe.name, "")
+
+    def example_data(self, recipe: Recipe, size: tuple[int, int]) -> DataFacts:
+        return DataFacts(*size, 3, 8, 1_000, (), ())
 
     def looks_through(
         self, config: Config, settings: TrainSettings, store: Store, engine: Engine, effort: float
@@ -128,13 +123,18 @@ class Restoration(PaintingTask):
         engine.on_main(lambda: str(learn_features(store, effort=effort)))  # the others find it saved
         return learn_features(store, device=engine.device, effort=effort).net
 
+    def unlearned_eyes(self, config: Config, settings: TrainSettings) -> nn.Module | None:
+        if not settings.perceptual_weight:
+            return None
+        return FeatureNet(*config.made_shape, 1, torch.Generator().manual_seed(0)).requires_grad_(False)
+
     def scorer(self, store: Store, config: Config, settings: TrainSettings, judge: Features) -> Scorer:
         return RestorationScorer(self.shown(store, config, SCORED), judge.net if settings.perceptual_weight else None)
 
     def judged(
         self, model: Any, store: Store, settings: TrainSettings, judge: Features, folder: RunFolder | None = None
     ) -> Verdict:
-        return restoration_verdict(model, self.shown(store, model.config, JUDGED), store, judge)
+        return restoration_verdict(model, self.shown(store, model.config, settings.judge_samples), store, judge)
 
 
 class RestorationScorer:
@@ -255,6 +255,23 @@ def _words(metrics: dict[str, Metric], shown: Shown, config: PictureConfig) -> s
     if shown.which != "held-out":
         sentences.append("It was trained on these: new pictures will come out worse.")
     return " ".join(sentences)
+
+
+def _config(data: DataFacts, settings: TrainSettings, recipe: str, source: str) -> PictureConfig:
+    degradation = parse(settings.degrade or "")
+    return painter_config(
+        Restoration.name,
+        data,
+        settings,
+        recipe,
+        source,
+        resolution=(data.height // degradation.scale, data.width // degradation.scale),
+        in_channels=degradation.in_channels(data.channels),
+        out_channels=data.channels,
+        scale=degradation.scale,
+        degradation=degradation.words,
+        masked=degradation.masked,
+    )
 
 
 def _config_of(path: str) -> PictureConfig:

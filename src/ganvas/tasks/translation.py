@@ -21,11 +21,13 @@ from ganvas.evaluation.verdict_words import number
 from ganvas.model_folder import Config
 from ganvas.one_hot import find_palette
 from ganvas.picture_model import PictureConfig, PictureModel
+from ganvas.recipe import Recipe
+from ganvas.report_words import ReportWords
 from ganvas.settings import TrainSettings
-from ganvas.tasks.contract import ReportWords, Scorer, Words
+from ganvas.tasks.contract import Scorer, Words
 from ganvas.tasks.generation import data_words
 from ganvas.tasks.measuring import MEANINGS, About, as_a_set
-from ganvas.tasks.painting import JUDGED, PaintingTask, painter_config, refuse_stream
+from ganvas.tasks.painting import SCORED, PaintingTask, painter_config, refuse_stream
 from ganvas.tasks.relative import feature_distances, relative_difference, relative_frechet
 from ganvas.tasks.shown import Shown, as_they_are, mean_difference, painted
 from ganvas.training.run_folder import RunFolder
@@ -33,7 +35,6 @@ from ganvas.training.run_folder import RunFolder
 if TYPE_CHECKING:
     from ganvas.data.download import Progress
 
-SCORED = 64  # pairs of a score
 REFERENCE = 5_000
 LOOKED_AT = 20  # headers, to tell A|B by their shape
 MAPS = 200  # label maps whose colours are looked at
@@ -52,7 +53,6 @@ class Translation(PaintingTask):
         beside="real pictures",
         reading="no painter needs to do better",
         keys=("l1", "frechet_distance"),
-        copies=False,
     )
 
     def opened(self, given: str | Path, words: Words, progress: Progress | None = None) -> Source:
@@ -83,6 +83,9 @@ class Translation(PaintingTask):
         )
         return settings, config, f", {settings.direction.replace('to', ' to ')}"
 
+    def example_data(self, recipe: Recipe, size: tuple[int, int]) -> DataFacts:
+        return DataFacts(*size, 6, 8, 1_000, (), (), (3, 3))
+
     def with_data(self, config: Config, settings: TrainSettings, store: Store) -> Config:
         if not settings.one_hot:
             return config
@@ -98,7 +101,7 @@ class Translation(PaintingTask):
     def judged(
         self, model: Any, store: Store, settings: TrainSettings, judge: Features, folder: RunFolder | None = None
     ) -> Verdict:
-        shown = self.shown(store, model.config, JUDGED)
+        shown = self.shown(store, model.config, settings.judge_samples)
         return translation_verdict(model, shown, store, self.judged_by(store, settings), judge)
 
 

@@ -25,11 +25,13 @@ from ganvas.evaluation.verdict_words import number
 from ganvas.images import Integers, to_float, to_integers
 from ganvas.model_folder import Config
 from ganvas.picture_model import DIRECTIONS, PictureConfig, PictureModel
+from ganvas.recipe import Recipe
+from ganvas.report_words import ReportWords
 from ganvas.settings import TrainSettings
-from ganvas.tasks.contract import ReportWords, Scorer, Words
+from ganvas.tasks.contract import Scorer, Words
 from ganvas.tasks.generation import data_words
 from ganvas.tasks.measuring import MEANINGS, About, as_a_set
-from ganvas.tasks.painting import JUDGED, SHOWN, PaintingTask, painter_config, refuse_stream
+from ganvas.tasks.painting import SCORED, SHOWN, PaintingTask, painter_config, refuse_stream
 from ganvas.tasks.picture_sheets import side_by_side
 from ganvas.tasks.relative import relative_frechet
 from ganvas.tasks.shown import CHUNK, FEWEST, Shown, mean_difference
@@ -38,7 +40,6 @@ from ganvas.training.run_folder import RunFolder
 if TYPE_CHECKING:
     from ganvas.data.download import Progress
 
-SCORED = 64  # pictures of a score, in each direction
 MOST_OF_A_SIDE = 10_000  # pictures that the judge looks at
 
 
@@ -56,7 +57,6 @@ class Unpaired(PaintingTask):
         beside="real pictures",
         reading="no painter needs to do better",
         keys=("frechet_distance_AtoB", "frechet_distance_BtoA", "cycle_error_A", "cycle_error_B"),
-        copies=False,
     )
 
     def opened(self, given: str | Path, words: Words, progress: Progress | None = None) -> Source:
@@ -99,6 +99,9 @@ class Unpaired(PaintingTask):
         )
         given, wanted = domains if settings.direction == "AtoB" else domains[::-1]
         return settings, config, f", from {given} to {wanted}{' and back' if config.both else ''}"
+
+    def example_data(self, recipe: Recipe, size: tuple[int, int]) -> DataFacts:
+        return DataFacts(*size, 3, 8, 1_000, ("A", "B"), (0.5, 0.5))
 
     def batches(
         self, store: Store, settings: TrainSettings, device: torch.device, rows: slice = slice(None)
@@ -176,7 +179,7 @@ def _way_verdict(
 ) -> tuple[list[Metric], str]:
     """Of one direction: how near to the wanted kind, and how far a picture comes back from itself."""
     config, way = model.config, model.config.direction
-    shown, wanted = given_pictures(store, config, JUDGED), wanted_by(model, store)
+    shown, wanted = given_pictures(store, config, settings.judge_samples), wanted_by(model, store)
     about, eyes = About(store, model, shown.which, len(shown)), judge_of(model, store, settings, judge)
     painted = paint_levels(model, shown.inputs)
     reference, held = eyes.extract(wanted.train.images), wanted.held_out
@@ -224,8 +227,9 @@ def domains_of(class_names: tuple[str, ...], asked: tuple[str, str] | None) -> t
 def rows_of_domain(store: Store, name: str, *, held_out: bool) -> NDArray[np.int64]:
     """The numbers of the pictures of one kind: for training, or held out."""
     assert store.labels is not None, "the source was asked for classes"
-    found = np.flatnonzero(store.labels == store.class_names.index(name))
-    return found[(found >= store.train_count) == held_out]
+    found: NDArray[np.int64] = np.flatnonzero(store.labels == store.class_names.index(name))
+    chosen: NDArray[np.int64] = found[(found >= store.train_count) == held_out]
+    return chosen
 
 
 def domain_of(store: Store, name: str) -> Store:
