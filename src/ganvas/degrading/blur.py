@@ -46,7 +46,7 @@ def gaussian_kernels(sigmas: Tensor, ratios: Tensor, angles: Tensor, side: int) 
 
 
 def blurred(images: Tensor, kernels: Tensor) -> Tensor:
-    """Each picture by its own kernel, edges repeated: [N, C, H, W] in [-1, 1], [N, side, side] (side odd) -> the same."""
+    """Each picture by its own kernel, edges repeated: [N, C, H, W] in [-1, 1], [N, odd side, side] -> the same."""
     n, channels, height, width = images.shape
     padded = F.pad(images.float(), [kernels.shape[1] // 2] * 4, mode="replicate")
     weights = kernels.repeat_interleave(channels, dim=0)[:, None]  # [N * C, 1, side, side]
