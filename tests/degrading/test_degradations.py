@@ -73,7 +73,7 @@ def test_what_happens_to_a_picture_depends_on_its_own_numbers_alone(words):
     whole, _ = degradation(images, draws())
     assert torch.equal(whole, degradation(images, draws())[0])
     part, _ = degradation(images[2:], draws(rows=Rows(4, 2)))
-    torch.testing.assert_close(part, whole[2:], atol=1e-6, rtol=0)
+    torch.testing.assert_close(part, whole[2:], atol=1e-5, rtol=0)
     if "gray" not in words and words != "lowres:2" and words != "defocus:5":
         assert not torch.equal(whole, degradation(images, draws(0, 2))[0])
 
@@ -137,7 +137,7 @@ def test_a_motion_to_the_right_is_a_row_of_equal_weights():
 def test_no_motion_and_a_disc_of_a_pixel_change_nothing():
     images = pictures()
     for kernels in (motion_kernels(torch.ones(2), torch.rand(2), 5), disc_kernels(torch.ones(2), 5)):
-        torch.testing.assert_close(blurred(images, kernels), images, atol=1e-6, rtol=0)
+        torch.testing.assert_close(blurred(images, kernels), images, atol=1e-5, rtol=0)
 
 
 def test_a_disc_has_the_second_moment_of_a_disc():
@@ -159,8 +159,9 @@ def test_each_picture_is_blurred_by_its_own_kernel_and_a_plain_one_stays():
     kernels = torch.zeros(2, 3, 3)
     kernels[0, 1, 1] = kernels[1, 1, 2] = 1
     moved = blurred(images, kernels)
-    assert torch.equal(moved[0], images[0])
-    assert torch.equal(moved[1, :, :, :-1], images[1, :, :, 1:])
+    torch.testing.assert_close(moved[0], images[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(moved[1, :, :, :-1], images[1, :, :, 1:], atol=1e-5, rtol=0)
+    torch.testing.assert_close(moved[1, :, :, -1], images[1, :, :, -1], atol=1e-5, rtol=0)
     plain = torch.full((2, 3, 9, 9), 0.4)
     torch.testing.assert_close(parse("blur:8")(plain, draws())[0], plain)
 
@@ -176,7 +177,7 @@ def test_noise_has_its_standard_deviation_in_levels():
     assert spreads.mean().item() == pytest.approx(30, abs=5)
 
 
-@pytest.mark.parametrize("mean", [0.05, 0.5, 3.0, 9.9, 10.1, 40.0, 1000.0])
+@pytest.mark.parametrize("mean", [0.05, 0.5, 3.0, 4.9, 5.1, 10.0, 40.0, 1000.0])
 def test_photons_are_as_many_and_as_uneven_as_poisson_says(mean):
     normal = torch.randn(200_000, generator=torch.Generator().manual_seed(0))
     counted = poisson(torch.full((200_000,), mean), normal)
@@ -186,7 +187,7 @@ def test_photons_are_as_many_and_as_uneven_as_poisson_says(mean):
     assert counted.var().item() == pytest.approx(mean, rel=0.02)
     skewness = ((counted - counted.mean()) ** 3).mean() / counted.var() ** 1.5
     assert skewness.item() == pytest.approx(mean**-0.5, rel=0.06, abs=0.02)
-    if mean < 10:
+    if mean < 5:
         assert (counted == 0).float().mean().item() == pytest.approx(math.exp(-mean), rel=0.02, abs=1e-3)
 
 

@@ -8,7 +8,7 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.games.noise import Draws, Rows
 from ganvas.networks.contract import Encoding
 from ganvas.networks.enlarging import SubPixel, bicubic, initialise_icnr
-from ganvas.networks.padding import mirrored
+from ganvas.networks.padding import mirrored, reflected_in_order, with_edges
 from ganvas.networks.painter_table import PAINTERS, build_painter
 
 SMALL = {
@@ -281,6 +281,20 @@ def test_pictures_are_mirrored_at_their_lower_right_edge():
     image = torch.arange(6.0).view(1, 1, 2, 3)
     assert mirrored(image, 4)[0, 0].tolist() == [[0, 1, 2, 1], [3, 4, 5, 4], [0, 1, 2, 1], [0, 1, 2, 1]]
     assert mirrored(image, 1) is image
+
+
+@pytest.mark.parametrize("edges", [(3, 3, 3, 3), (0, 2, 0, 1), (1, 0, 4, 0)])
+def test_the_exact_mirror_for_gpus_is_the_fast_one(edges):
+    x = torch.randn(2, 3, 5, 6, requires_grad=True)
+    fast, exact = nn.functional.pad(x, edges, mode="reflect"), reflected_in_order(x, *edges)
+    assert torch.equal(fast, exact)
+    weights = torch.randn_like(fast)
+    gradients = [torch.autograd.grad((one * weights).sum(), x)[0] for one in (fast, exact)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_a_map_smaller_than_its_edge_is_repeated():
+    assert with_edges(torch.tensor([[[[7.0]]]]), 1).flatten().tolist() == [7.0] * 9
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from ganvas.networks.contract import Chance
 
 STEPS_A_PIXEL = 4  # points of a motion's path
+NEARLY_NOTHING = 1e-8
 
 
 def motion_kernels(lengths: Tensor, angles: Tensor, side: int) -> Tensor:
@@ -45,14 +46,12 @@ def gaussian_kernels(sigmas: Tensor, ratios: Tensor, angles: Tensor, side: int) 
 
 
 def blurred(images: Tensor, kernels: Tensor) -> Tensor:
-    """Each picture by its own kernel, edges repeated: [N, C, H, W], [N, side, side] (side odd) -> [N, C, H, W]."""
+    """Each picture by its own kernel, edges repeated: [N, C, H, W] in [-1, 1], [N, odd side, side] -> the same."""
     n, channels, height, width = images.shape
-    half = kernels.shape[1] // 2
-    padded = F.pad(images.float(), [half] * 4, mode="replicate").reshape(
-        1, n * channels, *(height + 2 * half, width + 2 * half)
-    )
+    padded = F.pad(images.float(), [kernels.shape[1] // 2] * 4, mode="replicate")
     weights = kernels.repeat_interleave(channels, dim=0)[:, None]  # [N * C, 1, side, side]
-    return F.conv2d(padded, weights, groups=n * channels).view(n, channels, height, width)
+    single = padded.reshape(1, n * channels, *padded.shape[2:])
+    return F.conv2d(single, weights, groups=n * channels).view(n, channels, height, width).clamp_(-1, 1)
 
 
 def random_motion(sizes: Tensor, random: Chance, side: int) -> Tensor:
@@ -72,4 +71,6 @@ def odd_side(largest: float) -> int:
 
 
 def _of_sum_one(kernels: Tensor) -> Tensor:
+    # Gaussian tails are denormal numbers, with which a convolution took ten times as long on a CPU.
+    kernels = torch.where(kernels > NEARLY_NOTHING, kernels, 0.0)
     return kernels / kernels.sum(dim=(1, 2), keepdim=True)

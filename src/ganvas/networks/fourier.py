@@ -27,8 +27,8 @@ from torch.nn import functional as F
 from ganvas.networks.conditioning import LabelledPictures
 from ganvas.networks.contract import Chance, Painter
 from ganvas.networks.norms import initialise_dcgan
-from ganvas.networks.padding import mirrored
-from ganvas.networks.resnet_painter import EdgeConvolution, edge_mode
+from ganvas.networks.padding import mirrored, with_edges
+from ganvas.networks.resnet_painter import EdgeConvolution
 from ganvas.networks.sizes import Size
 
 HALVINGS, FEW_HALVINGS, MANY_FROM = 3, 2, 64  # from so many pixels on, and below
@@ -148,7 +148,7 @@ class _FourierConvolution(nn.Module):
         self.local_norm, self.global_norm = nn.BatchNorm2d(local), nn.BatchNorm2d(global_)
 
     def forward(self, halves: Halves) -> Halves:
-        near_local, near_global = (F.pad(x, [1] * 4, mode=edge_mode(x, 1)) for x in halves)
+        near_local, near_global = (with_edges(x, 1) for x in halves)
         new_local = self.local_from_local(near_local) + self.local_from_global(near_global)
         new_global = self.global_from_local(near_local) + self.global_from_global(halves[1])
         return F.relu(self.local_norm(new_local)), F.relu(self.global_norm(new_global))

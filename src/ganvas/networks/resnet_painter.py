@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from ganvas.networks.conditioning import LabelledPictures
 from ganvas.networks.contract import Chance, Painter
 from ganvas.networks.norms import initialise_dcgan
-from ganvas.networks.padding import mirrored
+from ganvas.networks.padding import mirrored, with_edges
 from ganvas.networks.sizes import Size
 
 HALVINGS = 2
@@ -102,13 +102,8 @@ class EdgeConvolution(nn.Module):
         self.convolution = nn.Conv2d(before, after, kernel)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.convolution(F.pad(x, [self.padding] * 4, mode=edge_mode(x, self.padding)))
+        y: Tensor = self.convolution(with_edges(x, self.padding))
         return y
-
-
-def edge_mode(x: Tensor, padding: int) -> str:
-    """How to pad: by mirroring, but a map no larger than the padding has nothing to mirror and is repeated."""
-    return "reflect" if min(x.shape[2:]) > padding else "replicate"
 
 
 class ResidualBlock(nn.Module):
