@@ -15,6 +15,7 @@ from torch import Tensor
 from ganvas.data.sources import open_source
 from ganvas.data.store import Store, StoreOptions, open_store, read_store
 from ganvas.errors import GanvasError, UsageError
+from ganvas.evaluating_pictures import evaluate_painter
 from ganvas.evaluation.backbones.table import OWN, find_backbone
 from ganvas.evaluation.extra_measures import Walkable, find_extras
 from ganvas.evaluation.feature_training import Progress
@@ -23,7 +24,6 @@ from ganvas.evaluation.judge import MOST_REFERENCE, Verdict, judge
 from ganvas.evaluation.passport import Drawn
 from ganvas.evaluation.presets import find_preset
 from ganvas.evaluation.rows import spread
-from ganvas.evaluating_pictures import evaluate_painter
 from ganvas.images import Integers
 from ganvas.model import Model, find_model_folder
 from ganvas.model_folder import GENERATE, task_of

@@ -38,7 +38,10 @@ def recipe_card(recipe: Recipe) -> list[tuple[str, str]]:
 def _family_rows(network: str) -> tuple[int, int, list[tuple[str, str]]]:
     """The sides that a family can do, and the rows about it."""
     family = NETWORKS[network]
-    rows = [("sides", f"{family.smallest} to {family.largest} pixels, square or not"), ("labels", LABELS[family.labels])]
+    rows = [
+        ("sides", f"{family.smallest} to {family.largest} pixels, square or not"),
+        ("labels", LABELS[family.labels]),
+    ]
     return family.smallest, family.largest, rows + _own({**known(family.Generator), **known(family.Discriminator)})
 
 

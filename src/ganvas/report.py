@@ -19,8 +19,8 @@ from jinja2 import ChainableUndefined, Environment
 
 from ganvas.curves import Line, chart
 from ganvas.errors import GanvasError
-from ganvas.report_words import OF_GENERATION
 from ganvas.report_reading import Event, is_number, listed, mapping, picture, progress_steps, read_run
+from ganvas.report_words import OF_GENERATION
 
 REPORT = "report.html"
 MARKS = ("run.json", "settings.yaml", "stats.jsonl", "samples")  # a folder without any of these is no run

@@ -301,7 +301,9 @@ class TrainSettings(DataSettings):
     degrade: str | None = Field(
         None, description="what is made of good pictures for --task restore, such as lowres:4 or blur,noise"
     )
-    domains: Domains | None = Field(None, description="for --task unpaired: two of the class folders, such as horse,deer")
+    domains: Domains | None = Field(
+        None, description="for --task unpaired: two of the class folders, such as horse,deer"
+    )
     one_hot: bool = Field(False, description="what is painted from is a label map: show it as one channel a class")
     game: Literal["generation", "paired", "cycle", "contrast"] = Field(
         "generation", description="who plays whom; follows from the recipe"
@@ -312,7 +314,9 @@ class TrainSettings(DataSettings):
         description="simultaneous: one pass of the fakes through D serves both turns (D without BatchNorm)",
     )
     d_sees_input: bool = Field(False, description="D judges what was painted together with what it was painted from")
-    d_scales: int = Field(1, ge=1, le=4, description="discriminators of patches, each at half the size of the one before")
+    d_scales: int = Field(
+        1, ge=1, le=4, description="discriminators of patches, each at half the size of the one before"
+    )
     adversarial_weight: Weight = Field(1.0, description="weight of D's judgement in what a painter learns; 0: no D")
     l1_weight: Weight = Field(0.0, description="weight of the mean absolute difference from the target")
     perceptual_weight: Weight = Field(0.0, description="weight of the difference in features learned from the data")

@@ -48,7 +48,13 @@ def make_state(kind, engine=None, on_problem=print, **cells):
     eyes = None
     if settings.perceptual_weight:
         eyes = FeatureNet(3, SIDE, SIDE, 4, torch.Generator().manual_seed(0)).requires_grad_(False)
-    return TrainState.create(settings, config, engine or Engine(torch.device("cpu")), on_problem, eyes)
+    state = TrainState.create(settings, config, engine or Engine(torch.device("cpu")), on_problem, eyes)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():  # layers that start at zero have gradients of rounding errors alone, which RMSprop enlarges
+        for parameter in state.game.G.parameters():
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
+    state.G_ema.load_state_dict(state.game.G.state_dict())
+    return state
 
 
 def stored(state, step, n=4):

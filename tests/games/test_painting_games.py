@@ -12,13 +12,16 @@ from ganvas.games.noise import Draws, Rows
 from ganvas.games.pool import Pool
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# Without "holes": BatchNorm in a part sees only the part, as in generation.
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "holes"])
 def test_a_batch_in_parts_gives_the_update_of_the_whole(kind):
     whole, parts = make_state(kind), make_state(kind, micro_batch=3)
     stats, in_parts = play(whole, 3), play(parts, 3)
     for name, tensor in tensors(whole).items():
         if tensor.is_floating_point():
-            torch.testing.assert_close(tensors(parts)[name], tensor, rtol=2e-3, atol=2e-5, msg=lambda m, n=name: f"{n}: {m}")
+            torch.testing.assert_close(
+                tensors(parts)[name], tensor, rtol=2e-3, atol=2e-5, msg=lambda m, n=name: f"{n}: {m}"
+            )
     assert stats.keys() == in_parts.keys()
     for name, value in stats.items():
         torch.testing.assert_close(in_parts[name], value, rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")

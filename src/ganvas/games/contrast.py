@@ -52,7 +52,9 @@ class ContrastGame(TwoSided):
         sides = pictures[:, : self.channels], pictures[:, self.channels :]
         given, wanted = sides[::-1] if self.backwards else sides
         given_up = self._paint.given_up
-        painted = [self.parts.fitting(lambda: self.in_parts(len(given), lambda part: [self._some(given, part, random)]))]
+        painted = [
+            self.parts.fitting(lambda: self.in_parts(len(given), lambda part: [self._some(given, part, random)]))
+        ]
         due, fake = self.penalty_is_due(), painted[0][0].detach()
         stats = self.parts.fitting(lambda: self.discriminator_turn(wanted, fake, random.at(D_TURN), due))
         if self._paint.given_up and not given_up:

@@ -91,9 +91,7 @@ class CycleGame(TwoSided):
         start = self.engine.rank * len(fake)
         return shown[start : start + len(fake)]
 
-    def discriminator_turn(
-        self, real: Sequence[Tensor], fake: Sequence[Tensor], random: Draws, due: bool
-    ) -> Stats:
+    def discriminator_turn(self, real: Sequence[Tensor], fake: Sequence[Tensor], random: Draws, due: bool) -> Stats:
         """One update of both. real, fake: pictures of B, then of A; fakes detached from G."""
         assert not any(images.requires_grad for images in fake), "the D turn must not reach into G: detach the fakes"
         self._d_optimizer.zero_grad(set_to_none=True)
@@ -131,7 +129,9 @@ class CycleGame(TwoSided):
             ]
             adversarial, matching = (torch.stack(each) for each in zip(*judged, strict=True))  # [2], of B and A
             loss = s.adversarial_weight * adversarial.sum() + s.feature_matching_weight * matching.sum()
-            cycle = _apart(self._way("BtoA", fake_b, random.at(2)), a) + _apart(self._way("AtoB", fake_a, random.at(3)), b)
+            cycle = _apart(self._way("BtoA", fake_b, random.at(2)), a) + _apart(
+                self._way("AtoB", fake_a, random.at(3)), b
+            )
             loss = loss + s.cycle_weight * cycle
             # Halved for two sides, and again, as black to white is 2 here.
             stats = {"g_loss": adversarial.detach().mean(), "cycle": cycle.detach() / 4}

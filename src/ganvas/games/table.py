@@ -17,13 +17,13 @@ from ganvas.games.cycle import CycleGame
 from ganvas.games.engine import Engine
 from ganvas.games.generation import GenerationGame
 from ganvas.games.paired import PairedGame
-from ganvas.games.perceiving import distance_seen_by
 from ganvas.games.pairing import pairing_of
+from ganvas.games.perceiving import distance_seen_by
 from ganvas.model import ModelConfig
 from ganvas.model_folder import Config
 from ganvas.networks.contract import Discriminator, Encoding, Generator
-from ganvas.networks.patch_heads import PatchHeads
 from ganvas.networks.painter_table import build_patch_discriminator
+from ganvas.networks.patch_heads import PatchHeads
 from ganvas.networks.table import build_discriminator
 from ganvas.picture_model import PictureConfig
 from ganvas.settings import TrainSettings

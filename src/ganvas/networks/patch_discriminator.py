@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.networks.contract import Discriminator
+from ganvas.networks.instance_norm import InstanceNorm
 from ganvas.networks.norms import initialise_dcgan
 from ganvas.networks.pix2pixhd import halved
 from ganvas.networks.sizes import Size
@@ -109,7 +110,7 @@ class _Patches(nn.Module):
             stride = 2 if i < strided else 1
             layers: list[nn.Module] = [nn.Conv2d(before, after, 4, stride, padding=1, bias=not normalised)]
             if normalised:
-                layers.append(nn.InstanceNorm2d(after, affine=True))
+                layers.append(InstanceNorm(after))
             self.layers.append(nn.Sequential(*layers, nn.LeakyReLU(0.2)))
         self.logit = nn.Conv2d(widths[-1], 1, 4, padding=1)
         self.embedding = nn.Embedding(classes, widths[-1]) if classes else None

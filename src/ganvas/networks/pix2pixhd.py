@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from ganvas.networks.conditioning import LabelledPictures
 from ganvas.networks.contract import Chance, Painter
+from ganvas.networks.instance_norm import instance_norm
 from ganvas.networks.norms import initialise_dcgan
 from ganvas.networks.padding import mirrored
 from ganvas.networks.resnet_painter import Down, EdgeConvolution, ResidualBlock, Up
@@ -97,7 +98,7 @@ class _Global(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        x: Tensor = self.stages(F.relu(F.instance_norm(self.first(images))))
+        x: Tensor = self.stages(F.relu(instance_norm(self.first(images))))
         return x
 
 
@@ -111,6 +112,6 @@ class _Enhancer(nn.Module):
         self.stages = nn.Sequential(*(ResidualBlock(inner) for _ in range(ENHANCER_BLOCKS)), Up(inner, outer))
 
     def forward(self, images: Tensor, below: Tensor) -> Tensor:
-        x = self.down(F.relu(F.instance_norm(self.first(images))))
+        x = self.down(F.relu(instance_norm(self.first(images))))
         y: Tensor = self.stages(x + below)
         return y

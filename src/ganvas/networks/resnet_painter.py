@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from ganvas.networks.conditioning import LabelledPictures
 from ganvas.networks.contract import Chance, Painter
+from ganvas.networks.instance_norm import instance_norm
 from ganvas.networks.norms import initialise_dcgan
 from ganvas.networks.padding import mirrored, with_edges
 from ganvas.networks.sizes import Size
@@ -90,7 +91,7 @@ class ResnetPainter(Painter):
 
     def _first(self, images: Tensor, labels: Tensor | None) -> Tensor:
         x = mirrored(self.input(images, labels), self.multiple, at_least=2 * self.multiple)  # norms need 2 places
-        return F.relu(F.instance_norm(self.first(x)))
+        return F.relu(instance_norm(self.first(x)))
 
 
 class EdgeConvolution(nn.Module):
@@ -115,8 +116,8 @@ class ResidualBlock(nn.Module):
         self.convolution2 = EdgeConvolution(features, features, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(F.instance_norm(self.convolution1(x)))
-        return x + F.instance_norm(self.convolution2(y))
+        y = F.relu(instance_norm(self.convolution1(x)))
+        return x + instance_norm(self.convolution2(y))
 
 
 class Down(nn.Module):
@@ -131,7 +132,7 @@ class Down(nn.Module):
 
     def rest(self, x: Tensor) -> Tensor:
         """What follows the convolution."""
-        return F.relu(F.instance_norm(x))
+        return F.relu(instance_norm(x))
 
 
 class Up(nn.Module):
@@ -142,4 +143,4 @@ class Up(nn.Module):
         self.convolution = nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(F.instance_norm(self.convolution(x)))
+        return F.relu(instance_norm(self.convolution(x)))

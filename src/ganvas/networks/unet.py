@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from ganvas.networks.conditioning import LabelledPictures
 from ganvas.networks.contract import Chance, Painter
+from ganvas.networks.instance_norm import InstanceNorm
 from ganvas.networks.norms import initialise_dcgan
 from ganvas.networks.padding import mirrored
 from ganvas.networks.sizes import Size
@@ -97,7 +98,7 @@ class _Down(nn.Module):
         super().__init__()
         self.first = first
         self.convolution = nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False)
-        self.norm = nn.InstanceNorm2d(after, affine=True) if normalised else None
+        self.norm = InstanceNorm(after) if normalised else None
 
     def forward(self, x: Tensor) -> Tensor:
         x = mirrored(x, 2)
@@ -111,7 +112,7 @@ class _Up(nn.Module):
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
         self.convolution = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False)
-        self.norm = nn.InstanceNorm2d(after, affine=True)
+        self.norm = InstanceNorm(after)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.norm(self.convolution(F.relu(x)))

@@ -119,9 +119,7 @@ class Task(ABC):
         """The pictures that the judge learns to compare."""
         return store
 
-    def monitor(
-        self, store: Store, config: Config, settings: TrainSettings, device: torch.device
-    ) -> Monitor | None:
+    def monitor(self, store: Store, config: Config, settings: TrainSettings, device: torch.device) -> Monitor | None:
         """What inspects the run between its scores, where there is something that does."""
         return None
 

@@ -32,7 +32,10 @@ MEANINGS: dict[str, tuple[Better, str]] = {
         "lower",
         "Distance between the two sets as wholes, by the mean and spread of their features. 0: the same.",
     ),
-    "cycle_error": ("lower", "Mean absolute difference after going to the other side and back, black to white being 1."),
+    "cycle_error": (
+        "lower",
+        "Mean absolute difference after going to the other side and back, black to white being 1.",
+    ),
     "class_accuracy": ("higher", "Share of the pictures that a classifier, trained on good ones, names rightly."),
 }
 

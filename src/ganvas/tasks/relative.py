@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganvas.evaluation.metrics.frechet import frechet_distance_of_features
-from ganvas.tasks.shown import mean_difference
 from ganvas.images import Integers
+from ganvas.tasks.shown import mean_difference
 
 
 def relative_frechet(found: Tensor, reference: Tensor) -> float:

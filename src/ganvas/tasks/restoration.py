@@ -157,7 +157,10 @@ def restoration_verdict(model: PictureModel, shown: Shown, store: Store, judge: 
         raise GanvasError(f"{len(shown)} pictures are too few to judge by: give at least 8")
     about = About(store, model, shown.which, len(shown))
     outputs, inputs, targets, scale = painted(model, shown), as_they_are(shown), shown.targets, model.config.scale
-    (psnr, ssim), given = fidelity(outputs, targets, scale), None if inputs is None else fidelity(inputs, targets, scale)
+    (psnr, ssim), given = (
+        fidelity(outputs, targets, scale),
+        None if inputs is None else fidelity(inputs, targets, scale),
+    )
     metrics = [about.mean("psnr", psnr, None if given is None else given[0])]
     if ssim is not None:
         metrics.append(about.mean("ssim", ssim, None if given is None else given[1]))
@@ -244,7 +247,9 @@ def _words(metrics: dict[str, Metric], shown: Shown, config: PictureConfig) -> s
     if psnr.input_value is not None and psnr.value < psnr.input_value:
         sentences.append("By PSNR that is worse than doing nothing.")
     beside = "" if eye.input_value is None else f", that of the inputs {number(eye.input_value)}"
-    sentences.append(f"Its distance to the eye of a network that learned these pictures is {number(eye.value)}{beside}.")
+    sentences.append(
+        f"Its distance to the eye of a network that learned these pictures is {number(eye.value)}{beside}."
+    )
     seen = metrics.get("class_accuracy")
     if seen is not None:
         given = "" if seen.input_value is None else f"{percent(seen.input_value)} of the degraded pictures, "

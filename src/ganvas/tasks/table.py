@@ -20,5 +20,7 @@ def find_task(recipe: str | None, task: str | None) -> Task:
     of_recipe = find_recipe(recipe).task
     if task is not None and task != of_recipe:
         able = ", ".join(name for name, row in RECIPES.items() if row.task == task)
-        raise UsageError(f"--recipe {recipe} is for --task {of_recipe}, not {task}: leave one of them out, or use {able}")
+        raise UsageError(
+            f"--recipe {recipe} is for --task {of_recipe}, not {task}: leave one of them out, or use {able}"
+        )
     return TASKS[of_recipe]

@@ -20,7 +20,7 @@ from ganvas.evaluation.verdict import Metric, Verdict
 from ganvas.evaluation.verdict_words import number
 from ganvas.model_folder import Config
 from ganvas.one_hot import find_palette
-from ganvas.picture_model import PictureConfig, PictureModel
+from ganvas.picture_model import PictureModel
 from ganvas.recipe import Recipe
 from ganvas.report_words import ReportWords
 from ganvas.settings import TrainSettings
@@ -125,7 +125,9 @@ def translation_verdict(model: PictureModel, shown: Shown, store: Store, wanted:
         raise GanvasError(f"{len(shown)} pairs are too few to judge by: give at least 8")
     about = About(store, model, shown.which, len(shown))
     outputs, inputs, targets = painted(model, shown), as_they_are(shown), shown.targets
-    l1 = about.mean("l1", mean_difference(outputs, targets), None if inputs is None else mean_difference(inputs, targets))
+    l1 = about.mean(
+        "l1", mean_difference(outputs, targets), None if inputs is None else mean_difference(inputs, targets)
+    )
 
     of_outputs, of_targets = judge.extract(outputs), judge.extract(targets)
     of_inputs = None if inputs is None else judge.extract(inputs)

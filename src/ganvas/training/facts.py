@@ -16,7 +16,6 @@ from ganvas.training.run_folder import RunFolder
 from ganvas.training.state import TrainState
 from ganvas.versions import versions
 
-
 COLOURS = {1: "grey", 3: "RGB", 4: "RGBA"}
 
 

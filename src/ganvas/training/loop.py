@@ -148,9 +148,7 @@ def open_session(
     """
     data, plan, alone = settled.store, settled.plan, engine.is_main
     problems: list[str] = []
-    features = plan.task.looks_through(
-        plan.config, plan.settings, data, engine, judge_effort(plan.settings.minutes)
-    )
+    features = plan.task.looks_through(plan.config, plan.settings, data, engine, judge_effort(plan.settings.minutes))
     state = TrainState.create(plan.settings, plan.config, engine, problems.append, features)
     facts = first_facts(plan, data, state)
     if settled.probe is not None:

@@ -20,8 +20,8 @@ from ganvas.data.store import Store
 from ganvas.data.stream_batches import StreamBatches
 from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features
-from ganvas.games.engine import Engine
 from ganvas.games.contract import Batch
+from ganvas.games.engine import Engine
 from ganvas.training.budget import DEFAULT_MINUTES, Budget, training_seconds
 from ganvas.training.checkpoint import Checkpoint
 from ganvas.training.journal import Averager, Journal
