@@ -1,4 +1,4 @@
-"""The folder of a trained network of any kind: config.json and model.safetensors, written whole and checked when read."""
+"""The folder of a trained network of any kind: config.json and model.safetensors, written whole, checked when read."""
 
 from __future__ import annotations
 

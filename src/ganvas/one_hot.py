@@ -47,7 +47,7 @@ def find_palette(maps: Integers, most: int = MOST_CLASSES) -> Palette:
 
 
 def to_one_hot(images: Tensor, palette: Palette, bits: int = 8) -> Tensor:
-    """The nearest colour of each pixel: [N, C, H, W] in [-1, 1] -> [N, len(palette), H, W], 1 for it and -1 elsewhere."""
+    """The nearest colour of each pixel: [N, C, H, W] in [-1, 1] -> [N, len(palette), H, W], 1 for it, -1 elsewhere."""
     colours = torch.tensor(palette, dtype=torch.float32, device=images.device) * (2 / (2**bits - 1)) - 1  # [K, C]
     distances = torch.stack([(images - colour.view(1, -1, 1, 1)).square().sum(1) for colour in colours], dim=1)
     chosen = distances.argmin(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""A trained network that paints pictures from pictures, as its user sees it: a folder like a generator's, and `paint`."""
+"""A trained network that paints pictures from pictures, as its user sees it: a folder, and `paint`."""
 
 from __future__ import annotations
 

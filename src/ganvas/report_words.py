@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ReportWords:
-    """drawn: over the sheets. by_class: added to the words on the sheet where there are classes. beside: over the values
-    of real pictures. reading: what these mean. keys: metrics shown at the head. copies: whether copies are looked for.
+    """drawn: over the sheets. by_class: added to the words on the sheet where there are classes. beside: over values of
+    real pictures. reading: what these mean. keys: metrics shown at the head. copies: whether copies are looked for.
     """
 
     drawn: str

@@ -1,4 +1,4 @@
-"""Games of pictures from pictures: parts, processes, precision and resuming give the same training, as for generation."""
+"""Pictures from pictures: parts, processes, precision and resuming give the same training, as for generation."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A discriminator's part in a game of pictures from pictures: what it learns from, and what it says of what was painted.
+"""A discriminator's part in a game of pictures from pictures: what it learns from, what it says of what is painted.
 
 Each scale of a multi-scale discriminator counts alike, and so does each patch of a scale (Wang et al., 2018, eq. 3).
 """

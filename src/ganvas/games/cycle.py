@@ -1,7 +1,7 @@
 """CycleGAN: two painters that undo each other, and a discriminator for each side (Zhu et al., 2017).
 
-G holds the painters "AtoB" and "BtoA", D the discriminators "A" and "B". Besides what D says, a picture that goes to the
-other side and back shall come back (section 3.2), and one of the wanted kind already shall be left alone (section 5.2).
+G holds the painters "AtoB" and "BtoA", D the discriminators "A" and "B". Besides what D says, a picture that goes to
+the other side and back shall come back (section 3.2), and one of the wanted kind shall be left alone (section 5.2).
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ class PairedGame(Game):
 
 
 def mean_distance(painted: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean absolute difference of each picture, where the mask is 1: [N, C, H, W] twice, [N, 1, H, W] or None -> [N]."""
+    """Mean absolute difference of each, where the mask is 1: [N, C, H, W] twice, [N, 1, H, W] or None -> [N]."""
     apart = (painted - target).abs()
     if mask is None:
         return apart.mean(dim=(1, 2, 3))

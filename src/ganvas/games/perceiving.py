@@ -10,7 +10,7 @@ from ganvas.objectives.perceptual import perceptual_distance
 
 
 def distance_seen_by(net: FeatureNet, painted: Tensor, targets: Tensor) -> Tensor:
-    """In the maps of the network, in float32: [N, C, H, W] in [-1, 1], twice -> [N]. Gradients go to `painted` alone."""
+    """In the network's maps, in float32: [N, C, H, W] in [-1, 1], twice -> [N]. Gradients go to `painted` alone."""
     with torch.autocast(painted.device.type, enabled=False):
         with torch.no_grad():
             wanted = net.maps(targets.float())

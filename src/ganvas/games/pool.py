@@ -9,7 +9,7 @@ from ganvas.games.noise import Draws
 
 
 class Pool:
-    """Up to `size` pictures. D is shown a new picture, or by the toss of a coin an old one that the new one replaces."""
+    """Up to `size` pictures. D is shown a new one, or by the toss of a coin an old one that the new one replaces."""
 
     def __init__(self, size: int, shape: tuple[int, int, int], device: torch.device) -> None:
         self.pictures = torch.zeros((size, *shape), device=device)

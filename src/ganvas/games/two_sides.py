@@ -1,4 +1,4 @@
-"""What both unpaired games share: batches of A and B, painters on parts of them, critics, and when penalties are due."""
+"""What both unpaired games share: batches of A and B, painters on parts of them, critics, and penalties when due."""
 
 from __future__ import annotations
 

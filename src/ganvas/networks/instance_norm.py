@@ -1,7 +1,7 @@
 """Instance norm whose gradient is right for a single picture too.
 
-PyTorch's own (2.13, on a CPU) gives a wrong gradient for a batch of one whose gradient arrives in channels_last order:
-it takes the batch for a BatchNorm's and reads it in the wrong order. A gradient in plain order is read rightly, so it is
+PyTorch's own (2.13, on a CPU) gives a wrong gradient for a batch of one if what arrives is in channels_last order: it
+takes the batch for a BatchNorm's and reads it in the wrong order. A gradient in plain order is read rightly, so it is
 brought to that. A batch of one is what pix2pix and CycleGAN were published with.
 """
 

@@ -1,4 +1,4 @@
-"""The numbers of a verdict on what was painted: each with its passport, and beside it that of the inputs as they are."""
+"""The numbers of a verdict on what was painted: each with its passport, beside it that of the inputs as they are."""
 
 from __future__ import annotations
 

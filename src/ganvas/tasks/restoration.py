@@ -1,4 +1,4 @@
-"""Good pictures from bad ones, learned from good ones alone: what a run of restoration needs, shows and is judged by."""
+"""Good pictures from bad ones, learned from good ones alone: what a run of it needs, shows and is judged by."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Restoration(PaintingTask):
     name = "restore"
     report = ReportWords(
         drawn="What it restores",
-        sheet="Of pictures it was not trained on where there are any: what it was given, what it made of it, the original",
+        sheet="Of pictures it was not trained on where there are any: what it was given, what it made, the original",
         reals="What it is given, made of pictures of the data, and the originals.",
         steps="The same pictures each time: what it was given, what it made of it, the original.",
         beside="originals",

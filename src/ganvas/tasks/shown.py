@@ -97,7 +97,7 @@ def first(shown: Shown, count: int) -> Shown:
 
 
 def as_they_are(shown: Shown) -> Integers | None:
-    """The inputs in the place of what is painted: enlarged (bicubic), grey as colour; None where channels do not fit."""
+    """The inputs in the place of what is painted: enlarged, grey as colour; None where their channels do not fit."""
     channels, wanted = shown.inputs.shape[1], shown.targets.shape[1]
     if channels != wanted and channels != 1:
         return None

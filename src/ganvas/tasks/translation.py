@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,10 +173,8 @@ def side_channels(store: Store, side: str) -> slice:
 def side_of(store: Store, side: str) -> Store:
     """One side of a store of pairs as a store of its own, with a place for the features that are learned from it."""
     path: Path = store.path / f"side-{side}"
-    try:
+    with contextlib.suppress(OSError):  # what cannot be kept is learned again
         path.mkdir(exist_ok=True)
-    except OSError:
-        pass  # what cannot be kept is learned again
     images: Any = store.images[:, side_channels(store, side)]
     return replace(store, path=path, images=images, fingerprint=f"{store.fingerprint}-{side}", sides=())
 

@@ -65,8 +65,8 @@ class Unpaired(PaintingTask):
             raise UsageError(f"{given} gives pairs: leave out --pairs, or learn from them with --task translate")
         if not source.class_names:
             raise UsageError(
-                f"{given} does not show two kinds of pictures ({source.labels_note}): give folders trainA/ and trainB/, "
-                "A/ and B/, or two class folders"
+                f"{given} does not show two kinds of pictures ({source.labels_note}): give folders trainA/ and "
+                "trainB/, A/ and B/, or two class folders"
             )
         domains_of(source.class_names, _typed(words))
         return source

@@ -28,7 +28,8 @@ def begin_from(state: TrainState, path: Path) -> str:
             for name, network in {**begun, "G_ema": state.G_ema}.items():
                 _copy(network, name, checkpoint.tensors, path)
             new = "".join(f"; {name} is new" for name in state.game.players if name not in begun)
-            return f"{' and '.join(begun)} begin{'s' * (len(begun) == 1)} with the weights of {path} at {images:,} images{new}"
+            begin = f"{' and '.join(begun)} begin{'s' * (len(begun) == 1)}"
+            return f"{begin} with the weights of {path} at {images:,} images{new}"
     model = load(find_model_folder(path), device="cpu")
     for network in (state.game.G, state.G_ema):
         _copy(network, "G", network_tensors("G", model.G), path)
