@@ -39,6 +39,17 @@ class Applied:
     notes: list[str] = field(default_factory=list)
     filmed: dict[str, video.Filmed] = field(default_factory=dict)
 
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "schema": 1,
+            "written": [str(path) for path in self.written],
+            "there_already": self.there_already,
+            "failed": [{"input": name, "reason": reason} for name, reason in self.failed],
+            "notes": self.notes,
+            "videos": {name: filmed.to_json() for name, filmed in self.filmed.items()},
+        }
+
 
 @dataclass(frozen=True)
 class _Ready:

@@ -197,9 +197,9 @@ def _filled(painted: Integers, picture: Integers, mask: Mask, top: int) -> Integ
 
 
 def _part(values: NDArray[np.generic], ys: NDArray[np.int64], xs: NDArray[np.int64]) -> NDArray[np.generic]:
-    """Rows `ys` and columns `xs`; a view where they follow each other, but contiguous."""
+    """Rows `ys` and columns `xs`, copied: what Pillow gave cannot be written to, which torch asks for."""
     if (np.diff(ys) == 1).all() and (np.diff(xs) == 1).all():
-        return np.ascontiguousarray(values[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1])
+        return values[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1].copy()
     return values[ys[:, None], xs]
 
 

@@ -17,7 +17,7 @@ from ganvas.applying.reading import Facts
 from ganvas.images import Integers
 
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # grey, grey and alpha, RGB, RGBA
-_LEVEL = 5  # of zlib; 6 took half as long again for 1 % less
+_LEVEL = 4  # of zlib, made for filtered rows: photographs are as small as at 6, in half the time
 _PIECE = 1 << 20  # bytes of an IDAT chunk
 
 
@@ -45,7 +45,8 @@ def write_png(
         _chunk(file, b"iTXt", key.encode("latin-1") + b"\0\0\0\0\0" + value.encode())
     pixel = channels * bits // 8
     above = np.zeros(width * pixel, np.uint8)
-    deflate, pending, written = zlib.compressobj(_LEVEL), bytearray(), 0
+    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_FILTERED)
+    pending, written = bytearray(), 0
     for some in rows:
         if some.shape[1:] != (width, channels) or some.dtype.itemsize * 8 != bits:
             raise ValueError(

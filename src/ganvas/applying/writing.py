@@ -43,14 +43,15 @@ def write(
 def with_alpha(rows: Iterator[Integers], alpha: Pixels, scale: int) -> Iterator[Integers]:
     """Rows [some, W, C] with the alpha channel of a picture, enlarged by bicubic: [some, W, C + 1]."""
     height, width = alpha.shape
-    plane = Image.fromarray(alpha if alpha.dtype == np.uint8 else alpha.astype(np.float32))
+    plane = Image.fromarray(
+        alpha.astype(np.float32)
+    )  # with integers, where Pillow rounds depends on the rows asked for
     top = 0
     for some in rows:
         count = len(some)
         box = (0, top / scale, width, (top + count) / scale)
         part = np.asarray(plane.resize((width * scale, count), Image.Resampling.BICUBIC, box=box))
-        if part.dtype != some.dtype:  # 16 bits, which bicubic may overshoot
-            part = np.rint(part.clip(0, np.iinfo(some.dtype).max)).astype(some.dtype)
-        yield cast(Integers, np.concatenate([some, part[..., None]], axis=2))
+        levels = np.rint(part.clip(0, np.iinfo(some.dtype).max)).astype(some.dtype)  # bicubic overshoots
+        yield cast(Integers, np.concatenate([some, levels[..., None]], axis=2))
         top += count
     assert top == height * scale, f"{top} rows came for an alpha channel of {height}"
