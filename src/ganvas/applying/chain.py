@@ -8,7 +8,7 @@ from math import prod
 from typing import Literal
 
 from ganvas.applying.contract import Paints, check_chain, class_indices, fills_holes
-from ganvas.applying.memory import SAFETY, TRIALS, Need, fitting, measure, memory_left
+from ganvas.applying.memory import SAFETY, TRIALS, fitting, memory_left, need_of
 from ganvas.applying.painting import Mask, Show, gathered, painted_pictures, painted_rows
 from ganvas.applying.tiling import Tiling, smallest_tile, tiling_for
 from ganvas.errors import UsageError
@@ -30,7 +30,6 @@ class Chain:
     memory: int | None = None
     batch: int = 1
     _labels: list[int | None] = field(init=False)
-    _needs: dict[int, Need] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         check_chain(self.models)
@@ -85,9 +84,9 @@ class Chain:
         for place, model in enumerate(self.models):
             if fills_holes(model.config) or self._tiling(place, height, width) is not None:
                 return 1
-            if place in self._needs:
-                left = memory_left(model.device, self.memory)
-                most = min(most, int(SAFETY * left / self._needs[place].bytes(model, height, width, width)))
+            if self.tile == "auto" and max(height, width) > TRIALS[0]:
+                need, left = need_of(model, self._labels[place]), memory_left(model.device, self.memory)
+                most = min(most, int(SAFETY * left / need.bytes(model, height, width, width)))
             height, width = height * model.config.scale, width * model.config.scale
         return max(1, most)
 
@@ -98,7 +97,5 @@ class Chain:
             return None
         if self.tile != "auto":
             return tiling_for(self.tile, model.config)
-        if place not in self._needs:
-            self._needs[place] = measure(model, self._labels[place])
-        left = memory_left(model.device, self.memory)
-        return fitting(model, self._needs[place], height, width, left, self.batch)
+        need, left = need_of(model, self._labels[place]), memory_left(model.device, self.memory)
+        return fitting(model, need, height, width, left, self.batch)

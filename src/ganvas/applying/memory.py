@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 from types import TracebackType
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -34,6 +35,9 @@ class Need:
         """While a row of tiles of height x width is painted, `columns` pixels wide, all in pixels of the input."""
         strip = height * columns * model.config.scale**2 * model.config.out_channels * 4
         return batch * self.per_pixel * height * width + 1.5 * strip
+
+
+_measured: WeakKeyDictionary[Paints, Need] = WeakKeyDictionary()
 
 
 class Watcher:
@@ -94,6 +98,13 @@ def memory_left(device: torch.device, limit: int | None) -> float:
     if limit is not None:
         return limit - held
     return min(DEFAULT_LIMIT - held, _available() / 2)
+
+
+def need_of(model: Paints, label: int | None) -> Need:
+    """As `measure`, once a model."""
+    if model not in _measured:
+        _measured[model] = measure(model, label)
+    return _measured[model]
 
 
 def measure(model: Paints, label: int | None) -> Need:
