@@ -10,7 +10,8 @@ gives the bicubic picture and training begins at its PSNR. The second convolutio
 He's weights, so that many blocks do not add up.
 
 `direct` leaves out the layers at the full size: one sub-pixel convolution leads from the small maps to the pixels, as
-in ESPCN (Shi et al., 2016).
+in ESPCN (Shi et al., 2016). A training step at scale 4 then takes half the time (on a CPU core, 64 wide, 16 blocks: 34
+instead of 63 ms for a part of 24x24 pixels).
 
 64 wide, 16 blocks, RGB: 1,369,859 parameters at scale 2 and 1,517,571 at scale 4, the convolutions of EDSR's baseline.
 Left out: 9x9 kernels, PReLU, residual scaling, which EDSR needs from 256 wide on.
