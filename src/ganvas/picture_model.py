@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
 from ganvas.errors import GanvasError, UsageError
+from ganvas.images import Integers
 from ganvas.model_folder import (
     CONFIG,
     Config,
@@ -131,6 +134,16 @@ class PictureModel:
             inputs = to_one_hot(inputs, self.config.palette, self.config.bits)
         painted: Tensor = self.painter(inputs.contiguous(memory_format=torch.channels_last), labels)
         return painted.float()
+
+    def apply(self, pictures: Integers, *, mask: NDArray[np.bool_] | None = None) -> Integers:
+        """[H, W, C] or [N, H, W, C] uint8 or uint16 -> what the model paints, of the same type, at its scale.
+
+        Of any size: padded by mirroring, and taken in tiles where the memory asks for it. mask: [H, W] or [N, H, W],
+        True in the hole, for a model that fills holes. Raises UsageError for arrays that the model does not take.
+        """
+        from ganvas.applying.arrays import apply_array
+
+        return apply_array(self, pictures, mask=mask)
 
     def save(self, folder: str | Path) -> Path:
         """Write config.json and model.safetensors; the folder appears whole or stays as it was."""

@@ -28,7 +28,7 @@ KINDS = {
     "holes": {**RESTORED, "network": "fourier", "network_options": ("blocks=1",), "degrade": "holes:0.2"},
     "esrgan": {
         **RESTORED, "network": "srresnet", "network_options": ("blocks=1",), "degrade": "lowres:2",
-        "objective": "relativistic_average", "adversarial_weight": 0.1, "perceptual_weight": 1.0, "d_norm": "spectral",
+        "objective": "relativistic_average", "adversarial_weight": 0.1, "perceptual_weight": 1.0,
     },
     "cyclegan": {**UNPAIRED, "game": "cycle", "cycle_weight": 10.0, "identity_weight": 5.0, "pool": 6},
     "cut": {**UNPAIRED, "game": "contrast", "contrast_weight": 1.0, "identity_weight": 1.0},
@@ -73,6 +73,25 @@ def play(state, steps, first=0):
         stats = state.game.step([(stored(state, step)[mine], None)], Draws("cpu", (0, step), rows), 0.0)
         state.average(state.game.settings.batch)
     return stats
+
+
+def seen(state):
+    """What the players make of fixed pictures: weights whose gradient is only rounding may differ, this may not."""
+    pictures = stored(state, 1000)
+    config, game, found = state.config, state.game, {}
+    generator = torch.Generator().manual_seed(2)
+    given = torch.rand(4, config.in_channels, *config.resolution, generator=generator) * 2 - 1
+    with torch.no_grad():
+        for name, G in (("G", game.G), ("G_ema", state.G_ema)):
+            for way, painter in G.items() if config.both else [("", G)]:
+                found[f"{name}{way}"] = painter.eval()(given)
+                painter.train(name == "G")
+        for name, D in game.D.items() if config.both else [("", game.D)]:
+            if D is not None:
+                images = pictures if game.settings.d_sees_input else pictures[:, :3]
+                found[f"D{name}"] = D.eval()(images)
+                D.train()
+    return found
 
 
 def tensors(state):

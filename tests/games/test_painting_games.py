@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from painting import KINDS, make_state, play, stored, tensors
+from painting import KINDS, make_state, play, seen, stored, tensors
 
 from ganvas.games.noise import Draws, Rows
 from ganvas.games.pool import Pool
@@ -16,15 +16,26 @@ from ganvas.games.pool import Pool
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "holes"])
 def test_a_batch_in_parts_gives_the_update_of_the_whole(kind):
     whole, parts = make_state(kind), make_state(kind, micro_batch=3)
-    stats, in_parts = play(whole, 3), play(parts, 3)
-    for name, tensor in tensors(whole).items():
-        if tensor.is_floating_point():
-            torch.testing.assert_close(
-                tensors(parts)[name], tensor, rtol=2e-3, atol=2e-5, msg=lambda m, n=name: f"{n}: {m}"
-            )
+    play(whole, 1)
+    play(parts, 1)
+    for name, player in whole.game.players.items():
+        pairs = list(zip(player.parameters(), parts.game.players[name].parameters(), strict=True))
+        largest = max(float(p.grad.abs().max()) for p, _ in pairs if p.grad is not None)
+        for p, q in pairs:
+            if p.grad is not None:
+                torch.testing.assert_close(q.grad, p.grad, rtol=1e-3, atol=1e-5 * largest)
+    stats, in_parts = play(whole, 2, first=1), play(parts, 2, first=1)
     assert stats.keys() == in_parts.keys()
     for name, value in stats.items():
-        torch.testing.assert_close(in_parts[name], value, rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(in_parts[name], value, rtol=2e-3, atol=1e-3, msg=lambda m, n=name: f"{n}: {m}")
+    same(parts, whole)
+
+
+def same(a, b):
+    """Both make the same of the same pictures."""
+    found, expected = seen(a), seen(b)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=5e-3, atol=5e-3, msg=lambda m, n=name: f"{n}: {m}")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -65,9 +76,8 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does_and_trains_the_same(k
     play(small, 2)
     assert small.game.parts.size == 2
     assert len(said) == 1
-    for name, tensor in tensors(whole).items():
-        if tensor.is_floating_point():
-            torch.testing.assert_close(tensors(small)[name], tensor, rtol=2e-3, atol=2e-5)
+    monkeypatch.undo()
+    same(small, whole)
 
 
 def greedy(forward, most):
@@ -90,9 +100,9 @@ def test_two_processes_train_the_model_of_one(tmp_path, kind):
     both = subprocess.run([*launcher, script, kind, tmp_path / "two.pt"], capture_output=True, text=True)
     assert both.returncode == 0, both.stderr
     one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("one.pt", "two.pt"))
+    assert one.keys() == two.keys()
     for name, tensor in one.items():
-        if tensor.is_floating_point():
-            torch.testing.assert_close(two[name], tensor, rtol=2e-3, atol=2e-4, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(two[name], tensor, rtol=5e-3, atol=5e-3, msg=lambda m, n=name: f"{n}: {m}")
 
 
 @pytest.mark.parametrize("kind", ["pix2pix", "cyclegan", "cut"])

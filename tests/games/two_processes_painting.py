@@ -6,7 +6,7 @@ import torch
 
 torch.set_num_threads(1)
 
-from painting import make_state, play, tensors  # noqa: E402
+from painting import make_state, play, seen  # noqa: E402
 
 from ganvas.games.engine import open_engine  # noqa: E402
 
@@ -16,7 +16,7 @@ def main(kind: str, path: str) -> None:
     state = make_state(kind, engine)
     play(state, 6)
     if engine.is_main:
-        torch.save(tensors(state), path)
+        torch.save({**seen(state), **state.game.own_tensors()}, path)
     engine.wait()
 
 

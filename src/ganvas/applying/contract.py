@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ganvas.errors import UsageError
 
+WITH_MASK = ("holes", "boxes", "strokes", "masks")  # degradations that cut holes
 KINDS = {1: "grey", 3: "RGB", 4: "RGBA"}  # of pictures, by their channels
 
 
@@ -71,7 +72,7 @@ class Paints(Protocol):
 
 def fills_holes(config: PaintsConfig) -> bool:
     """Whether the last channel of its input is a mask: 1 in the hole, 0 elsewhere."""
-    return any(part.split(":")[0].strip() == "holes" for part in config.degradation.split(","))
+    return any(part.split(":")[0].strip() in WITH_MASK for part in config.degradation.split(","))
 
 
 def picture_channels(config: PaintsConfig) -> int:

@@ -254,8 +254,8 @@ def _words(metrics: dict[str, Metric], shown: Shown, config: PictureConfig) -> s
     if seen is not None:
         given = "" if seen.input_value is None else f"{percent(seen.input_value)} of the degraded pictures, "
         sentences.append(
-            f"A classifier names {given}{percent(seen.value)} of the restored and {percent(seen.real_value or 0)} of the "
-            "original ones rightly."
+            f"A classifier names {given}{percent(seen.value)} of the restored and {percent(seen.real_value or 0)} of "
+            "the original ones rightly."
         )
     if shown.which != "held-out":
         sentences.append("It was trained on these: new pictures will come out worse.")
