@@ -16,7 +16,7 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluating import data_of_model, effort_of
 from ganvas.evaluation.features import learn_features
 from ganvas.images import Integers
-from ganvas.model import Model, load
+from ganvas.model import Model, load_generator
 from ganvas.networks.contract import Discriminator
 from ganvas.progress import bar
 from ganvas.synthetic.copies import CopyFilter
@@ -84,7 +84,7 @@ def augment(
     """
     wish = Wish(keep, trunc, tries, seeds, real_share)
     run, out = Path(run), Path(out).expanduser().absolute()
-    model = load(run, device)
+    model = load_generator(run, device)
     D, d_images = _discriminator(run, model) if keep < 1 else (None, None)
     store = data_of_model(run, model, data)
     labels = _labels_of(store, model, run)

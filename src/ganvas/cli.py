@@ -9,7 +9,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
-from ganvas.commands import augmenting, judging, pictures, training, using
+from ganvas.commands import applying, augmenting, judging, pictures, training, using
 from ganvas.commands.printing import complain
 from ganvas.errors import GanvasError
 from ganvas.settings import explain
@@ -32,6 +32,7 @@ app.command(data_app)
 app.command(training.train)
 app.command(training.sweep)
 app.command(using.sample)
+app.command(applying.apply)
 app.command(judging.evaluate)
 app.command(judging.compare)
 app.command(judging.rate)

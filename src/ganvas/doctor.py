@@ -21,6 +21,7 @@ EXTRAS = {
     "medical": ("nibabel", "pydicom"),
     "serve": ("fastapi", "granian"),
     "sweep": ("optuna",),
+    "tiff": ("tifffile",),
     "track": ("mlflow-skinny", "wandb"),
 }
 

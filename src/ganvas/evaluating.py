@@ -15,6 +15,7 @@ from torch import Tensor
 from ganvas.data.sources import open_source
 from ganvas.data.store import Store, StoreOptions, open_store, read_store
 from ganvas.errors import GanvasError, UsageError
+from ganvas.evaluating_pictures import evaluate_painter
 from ganvas.evaluation.backbones.contract import Backbone
 from ganvas.evaluation.backbones.shared import SharedBackbone
 from ganvas.evaluation.backbones.table import OWN, find_backbone
@@ -29,6 +30,7 @@ from ganvas.evaluation.rows import spread
 from ganvas.games.engine import Engine, open_engine
 from ganvas.images import Integers
 from ganvas.model import Model, find_model_folder
+from ganvas.model_folder import GENERATE, task_of
 from ganvas.networks.contract import Mapped
 from ganvas.training.finish import draw_for_judging, judge_effort
 from ganvas.training.plan import read_settings
@@ -71,6 +73,11 @@ def evaluate(
     """
     if samples is not None and samples < 2:
         raise UsageError(f"--samples {samples}: give at least 2; 10000 make a number that others can stand beside")
+    if is_model(Path(what)) and task_of(find_model_folder(Path(what))) != GENERATE:
+        _refuse_for_painters(features, metrics, preset, trunc, copies)
+        return evaluate_painter(
+            Path(what), data=data, samples=samples, weights=weights, device=device, progress=progress
+        )
     asked = _Asked.of(features, metrics, preset, samples, trunc, weights)
     engine = open_engine(device)
     progress = progress if engine.is_main else None
@@ -92,7 +99,7 @@ def evaluate(
         pictures, labels, store, own, drawn = _of_source(what, data, asked.samples, engine, progress)
         generator, called = None, "pictures"
     verdict = asked.judge(pictures, labels, store, own, drawn, generator, called, engine, progress)
-    if copies is not None and engine.is_main:
+    if copies is not None and engine.is_main and verdict.memorisation is not None:
         write_text_atomically(Path(copies) / "MEMORISATION.md", memorisation_card(verdict.memorisation, called))
         save_nearest(Path(copies) / "nearest.png", verdict.memorisation, pictures, store.images)
     return verdict
@@ -117,6 +124,24 @@ def _make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise GanvasError(f"--copies {path}: no folder can be made there ({error.strerror}); name another") from None
+
+
+def _refuse_for_painters(
+    features: str | None, metrics: str, preset: str | None, trunc: float, copies: str | Path | None
+) -> None:
+    """Raises UsageError for what is asked of pictures from noise only."""
+    given = {
+        "--features": features not in (None, OWN),
+        "--metrics": metrics,
+        "--preset": preset,
+        "--trunc": trunc != 1,
+        "--copies": copies is not None,
+    }
+    names = [name for name, is_given in given.items() if is_given]
+    if names:
+        raise UsageError(
+            f"{', '.join(names)}: of what paints pictures from pictures the verdict is that of its task. Leave it out"
+        )
 
 
 @dataclass(frozen=True)

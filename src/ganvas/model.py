@@ -4,55 +4,74 @@ from __future__ import annotations
 
 import copy
 import io
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ganvas.errors import GanvasError, UsageError
-from ganvas.hashing import sha256_of
 from ganvas.images import Integers, enlarge, grid, to_pillow, to_rows_last
+from ganvas.model_folder import (
+    CONFIG,
+    GENERATE,
+    WEIGHTS,
+    Config,
+    find_model_folder,
+    load_network,
+    read_config_file,
+    save_folder,
+    task_of,
+)
 from ganvas.networks.contract import Generator, Mapped
 from ganvas.networks.table import NETWORKS, build_generator
 from ganvas.seeds import choices, normals
-from ganvas.weights import load_weights, save_weights
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+if TYPE_CHECKING:
+    from ganvas.picture_model import PictureModel
+
+__all__ = ["CONFIG", "WEIGHTS", "Model", "ModelConfig", "find_model_folder", "load", "load_generator", "read_config"]
 
 
-class ModelConfig(BaseModel):
-    """All that is needed to build the generator again and to say what it is. Read from a file, so checked."""
+class ModelConfig(Config):
+    """All that is needed to build the generator again and to say what it is."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: int = Field(default=1, ge=1, le=1)
-    network: str
     resolution: tuple[int, int]
     channels: int = Field(ge=1, le=4)
-    bits: int = Field(8, ge=8, le=16)
     z_dim: int = Field(ge=1, le=65536)
-    width: int = Field(ge=1, le=65536)
-    max_width: int | None = Field(None, ge=1, le=65536)
-    network_options: tuple[str, ...] = ()  # such as "attention=32"
-    class_names: tuple[str, ...] = ()
-    class_shares: tuple[float, ...] = ()  # how often each class came in training; seeds draw labels by it
-    recipe: str = ""
-    source: str = ""
-    images_seen: int = 0
-    weights: str = "averaged"
-    weights_sha256: str = ""
 
     @property
-    def classes(self) -> int:
-        return len(self.class_names)
+    def stored_shape(self) -> tuple[int, int, int]:
+        return (self.channels, *self.resolution)
+
+    @property
+    def made_shape(self) -> tuple[int, int, int]:
+        return self.stored_shape
+
+    def build(self) -> Generator:
+        """A fresh generator."""
+        return build_generator(
+            self.network,
+            resolution=self.resolution,
+            channels=self.channels,
+            z_dim=self.z_dim,
+            width=self.width,
+            max_width=self.max_width,
+            options=self.network_options,
+            classes=self.classes,
+        )
+
+    def try_out(self, G: nn.Module) -> None:
+        G(torch.zeros(1, self.z_dim), torch.zeros(1, dtype=torch.int64) if self.classes else None)
+
+    def holding(self, G: nn.Module, device: torch.device) -> Model:
+        assert isinstance(G, Generator), "it was built by `build`"
+        return Model(G, self, device)
 
 
 class Model:
@@ -160,25 +179,8 @@ class Model:
 
     def save(self, folder: str | Path) -> Path:
         """Write config.json and model.safetensors; the folder appears whole or stays as it was."""
-        folder = Path(folder)
-        partial = folder.with_name(f"{folder.name}.tmp-{os.getpid()}")
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            partial.mkdir(parents=True)
-            save_weights(partial / WEIGHTS, self.G.state_dict())
-            self.config = self.config.model_copy(update={"weights_sha256": sha256_of(partial / WEIGHTS)})
-            text = self.config.model_dump_json(indent=1)
-            (partial / CONFIG).write_text(text + "\n", encoding="utf-8")
-            if folder.exists():
-                old = folder.with_name(f"{folder.name}.old.tmp-{os.getpid()}")
-                folder.rename(old)
-                partial.rename(folder)
-                shutil.rmtree(old)
-            else:
-                partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-        return folder
+        self.config = save_folder(Path(folder), self.G, self.config)
+        return Path(folder)
 
     @property
     def hash(self) -> str:
@@ -200,61 +202,40 @@ class Model:
         return buffer.getvalue()
 
 
-def load(path: str | Path, device: str = "auto") -> Model:
-    """The model of a run folder or a model folder. Raises GanvasError when it is neither, or damaged."""
+def load(path: str | Path, device: str = "auto") -> Model | PictureModel:
+    """The model of a run folder or a model folder: what draws pictures, or paints them from pictures.
+
+    Raises GanvasError when it is neither, or damaged.
+    """
+    folder = find_model_folder(Path(path))
+    if task_of(folder) == GENERATE:
+        return load_generator(path, device)
+    from ganvas.picture_model import load_picture_model
+
+    return load_picture_model(folder, device)
+
+
+def load_generator(path: str | Path, device: str = "auto") -> Model:
+    """As `load`, of what draws from noise; GanvasError with the verb to use for what paints from pictures."""
     from ganvas.devices import pick_device
 
     folder = find_model_folder(Path(path))
     config = read_config(folder)
-    weights = folder / WEIGHTS
-    found = sha256_of(weights)
-    if found != config.weights_sha256:
-        raise GanvasError(
-            f"{weights} is damaged: its SHA-256 is {found[:12]}..., {CONFIG} says {config.weights_sha256[:12]}.... "
-            "Copy it again, or train again"
-        )
-    try:
-        G = build_generator(
-            config.network,
-            resolution=config.resolution,
-            channels=config.channels,
-            z_dim=config.z_dim,
-            width=config.width,
-            max_width=config.max_width,
-            options=config.network_options,
-            classes=config.classes,
-        )
-        G.load_state_dict(load_weights(weights), strict=True)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise GanvasError(f"{weights} does not fit the network of {folder / CONFIG}: {reason}") from None
+    G = load_network(folder, config)
+    assert isinstance(G, Generator), "a ModelConfig builds one"
     return Model(G, config, pick_device(device))
 
 
-def find_model_folder(path: Path) -> Path:
-    """`path` itself or its `model/`; raises GanvasError saying what is missing."""
-    if not path.exists():
-        raise GanvasError(f"there is no folder {path}: give a run folder or a model folder")
-    for folder in (path, path / "model"):
-        if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
-            return folder
-    raise GanvasError(
-        f"{path} is neither a run nor a model folder: expected {CONFIG} and {WEIGHTS} in it or in its model/. "
-        "A run that never finished has none yet: go on with `ganvas train ... --resume`"
-    )
-
-
 def read_config(folder: Path) -> ModelConfig:
-    """The checked config.json of a model folder; raises GanvasError naming the first thing wrong."""
+    """The checked config.json of a generator's folder; raises GanvasError naming the first thing wrong."""
     path = folder / CONFIG
-    try:
-        config = ModelConfig.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise GanvasError(f"{path} cannot be read: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise GanvasError(f"{path} is damaged: {where}: {first['msg'].lower()}") from None
+    task = task_of(folder)
+    if task != GENERATE:
+        raise GanvasError(
+            f"{folder} paints pictures from pictures (task {task}) and draws none from noise: use "
+            f"`ganvas apply {folder} INPUT... --out FOLDER`"
+        )
+    config = read_config_file(path, ModelConfig)
     if config.network not in NETWORKS:
         raise GanvasError(f"{path} names the network '{config.network}', this version knows {', '.join(NETWORKS)}")
     if config.class_shares and len(config.class_shares) != config.classes:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
-from ganvas.networks.options import known_options
+from ganvas.games.table import make_players
+from ganvas.networks.options import known_options as known
+from ganvas.networks.painter_table import PAINTERS
 from ganvas.networks.sizes import Size
-from ganvas.networks.table import NETWORKS, build_discriminator, build_generator
+from ganvas.networks.table import NETWORKS
 from ganvas.recipe_cost import recipe_cost
 from ganvas.recipes import RECIPES, Recipe
 from ganvas.settings import build_settings
-from ganvas.training.looked_through import unlearned_maps
+from ganvas.tasks.table import TASKS
 
 SHOWN: tuple[Size, ...] = ((32, 32), (64, 64), (128, 128))
 COUNTED: Size = (64, 64)  # where the cost is told: every family draws it
@@ -19,21 +21,41 @@ LABELS = {"optional": "used where there are some", "needed": "needed", "unused":
 
 def recipe_card(recipe: Recipe) -> list[tuple[str, str]]:
     """Rows of name and words. Builds the networks and plays a few steps, to count."""
-    settings = build_settings(dict(recipe.cells))
-    family = NETWORKS[settings.network]
-    rows = [("recipe", recipe.name), ("what", recipe.summary), ("paper", recipe.paper), ("when", recipe.when)]
-    rows.append(("sides", f"{family.smallest} to {family.largest} pixels, square or not"))
-    rows.append(("labels", LABELS[family.labels]))
-    own = {**known_options(family.Generator), **known_options(family.Discriminator)}
-    if own:
-        words = ",".join(f"{name}={value}" for name, value in own.items())
-        rows.append(("its own", f"--network-options {words} (the defaults)"))
+    rows = [("recipe", recipe.name), ("task", recipe.task), ("what", recipe.summary), ("paper", recipe.paper)]
+    rows.append(("when", recipe.when))
+    network = str(recipe.cells["network"])
+    smallest, largest, own = _painter_rows(network) if network in PAINTERS else _family_rows(network)
+    rows += own
     for size in SHOWN:
-        if family.smallest <= min(size) and max(size) <= family.largest:
-            G, D = (f"{count / 1e6:.2f} M" for count in count_parameters(recipe, size))
-            rows.append((f"at {size[0]}x{size[1]} RGB", f"{G} parameters in G, {D} in D"))
+        if smallest <= min(size) and max(size) <= largest:
+            counts = [f"{count / 1e6:.2f} M in {name}" for name, count in count_parameters(recipe, size)]
+            words = ", ".join(counts).replace(" M in", " M parameters in", 1)
+            rows.append((f"at {size[0]}x{size[1]} RGB", words))
     rows.append((f"cost at {COUNTED[0]}x{COUNTED[1]}", cost_words(recipe)))
     return rows
+
+
+def _family_rows(network: str) -> tuple[int, int, list[tuple[str, str]]]:
+    """The sides that a family can do, and the rows about it."""
+    family = NETWORKS[network]
+    rows = [
+        ("sides", f"{family.smallest} to {family.largest} pixels, square or not"),
+        ("labels", LABELS[family.labels]),
+    ]
+    return family.smallest, family.largest, rows + _own({**known(family.Generator), **known(family.Discriminator)})
+
+
+def _painter_rows(network: str) -> tuple[int, int, list[tuple[str, str]]]:
+    """The same of a family of painters."""
+    family = PAINTERS[network]
+    rows = [("sides", f"from {family.smallest} pixels, square or not"), ("labels", LABELS["unused"])]
+    # A D of patches needs some of them.
+    return max(32, family.smallest), family.largest, rows + _own(known(family.Painter))
+
+
+def _own(options: Mapping[str, object]) -> list[tuple[str, str]]:
+    words = ",".join(f"{name}={value}" for name, value in options.items())
+    return [("its own", f"--network-options {words} (the defaults)")] if options else []
 
 
 def cost_words(recipe: Recipe) -> str:
@@ -50,16 +72,9 @@ def typed_cells(recipe: Recipe) -> list[tuple[str, str]]:
     return [(f"--{key.replace('_', '-')}", str(typed[key])) for key in recipe.cells]
 
 
-def count_parameters(recipe: Recipe, resolution: Size) -> tuple[int, int]:
-    """Trainable numbers in G and in D, for RGB pictures without labels (of two classes where they are needed)."""
-    settings = build_settings(dict(recipe.cells))
-    family = NETWORKS[settings.network]
-    classes = 2 if family.labels == "needed" else 0
-    shape: dict[str, Any] = {"resolution": resolution, "channels": 3, "width": settings.width, "classes": classes}
-    shape |= {"max_width": settings.max_width, "options": settings.network_options}
-    G = build_generator(settings.network, z_dim=settings.z_dim, **shape)
-    features = unlearned_maps(settings.network, 3, resolution)
-    shape["width"] = settings.d_width or settings.width
-    D = build_discriminator(settings.network, norm=settings.d_norm, features=features, **shape)
-    G_count, D_count = (sum(p.numel() for p in network.parameters() if p.requires_grad) for network in (G, D))
-    return G_count, D_count
+def count_parameters(recipe: Recipe, resolution: Size) -> list[tuple[str, int]]:
+    """Trainable numbers of each player, for RGB pictures without labels (of two classes where they are needed)."""
+    task = TASKS[recipe.task]
+    settings, config = task.example(recipe, resolution)
+    players = make_players(settings, config, task.unlearned_eyes(config, settings))
+    return [(name, sum(p.numel() for p in player.parameters() if p.requires_grad)) for name, player in players.items()]

@@ -11,15 +11,12 @@ from torch.utils.flop_counter import flop_registry
 
 from ganvas.games.noise import Draws, Rows
 from ganvas.games.regularisers import PATH_LENGTH_EVERY
-from ganvas.model import ModelConfig
 from ganvas.networks.sizes import Size
-from ganvas.networks.table import NETWORKS
 from ganvas.recipes import Recipe
 from ganvas.settings import build_settings
-from ganvas.training.looked_through import unlearned_maps
+from ganvas.tasks.table import TASKS
 from ganvas.training.state import TrainState
 
-CHANNELS = 3
 FEW, TWICE = 2, 4  # pictures in a counted step: what is left when the second is compared with the first is per step
 
 
@@ -52,31 +49,17 @@ class _Counted:
     """A fresh game at some batch size."""
 
     def __init__(self, recipe: Recipe, resolution: Size, batch: int) -> None:
-        self.settings = build_settings({**recipe.cells, "batch": batch, "resolution": resolution})
-        s = self.settings
-        classes = 2 if NETWORKS[s.network].labels == "needed" else 0
-        config = ModelConfig(
-            network=s.network,
-            resolution=resolution,
-            channels=CHANNELS,
-            bits=8,
-            z_dim=s.z_dim,
-            width=s.width,
-            max_width=s.max_width,
-            network_options=s.network_options,
-            class_names=tuple(map(str, range(classes))),
-            class_shares=(1 / classes,) * classes if classes else (),
-            recipe=recipe.name,
-            source="",
-        )
-        features = unlearned_maps(s.network, CHANNELS, resolution)
-        self.state = TrainState.create(s, config, torch.device("cpu"), features=features)
-        self.labels = torch.zeros(batch, dtype=torch.int64) if classes else None
+        task = TASKS[recipe.task]
+        self.settings, config = task.example(recipe, resolution, batch=batch)
+        eyes = task.unlearned_eyes(config, self.settings)
+        self.state = TrainState.create(self.settings, config, torch.device("cpu"), features=eyes)
+        self.labels = torch.zeros(batch, dtype=torch.int64) if config.classes else None
 
     def step(self, turn: int) -> int:
         """Operations of the step whose first D turn has that number."""
         s, game = self.settings, self.state.game
-        real = torch.zeros(s.batch, CHANNELS, *(s.resolution or ())).contiguous(memory_format=torch.channels_last)
+        shape = self.state.config.stored_shape
+        real = torch.zeros(s.batch, *shape).contiguous(memory_format=torch.channels_last)
         game.d_turns = turn * s.n_critic
         counted = _Operations()
         with counted:
@@ -87,7 +70,7 @@ class _Counted:
         """Operations of one picture of the averaged generator."""
         counted = _Operations()
         with counted, torch.no_grad():
-            self.state.G_ema(torch.zeros(1, self.settings.z_dim), None if self.labels is None else self.labels[:1])
+            self.state.config.try_out(self.state.G_ema)
         return counted.total
 
 

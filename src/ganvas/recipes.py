@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
 from ganvas.errors import UsageError
+from ganvas.picture_recipes import PICTURE_RECIPES
+from ganvas.recipe import Recipe
+
+__all__ = ["RECIPES", "Recipe", "choose_recipe", "find_recipe"]
 
 SMALL_SIDE = 40  # pixels: up to there `fast` is ahead with few pictures too
 FEW = 1_000  # pictures
 LARGEST_SMALL, LARGEST_ON_GPU = 128, 64  # sides up to which the small networks are chosen
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A row of the table: cells override the defaults of TrainSettings, and the user's own words override the cells."""
-
-    name: str
-    summary: str
-    paper: str
-    when: str
-    cells: Mapping[str, Any]
-
 
 _DCGAN = {
     "network": "dcgan",
@@ -370,6 +358,7 @@ RECIPES: dict[str, Recipe] = {
             "few, clear classes; with many, projection (sngan, biggan) keeps more variety",
             {**_NAMED, "network": "acgan", "class_weight": 1.0},
         ),
+        *PICTURE_RECIPES,
     )
 }
 

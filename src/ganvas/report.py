@@ -10,6 +10,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from ganvas.report_reading import (
     progress_steps,
     read_run,
 )
+from ganvas.report_words import OF_GENERATION
 
 REPORT = "report.html"
 MARKS = ("run.json", "settings.yaml", "stats.jsonl", "samples")  # a folder without any of these is no run
@@ -40,6 +42,28 @@ CURVES = (  # title, the names in stats.jsonl with what they are called, and wha
         "A GAN's loss is not quality: the players are measured against each other, and both get better. In a "
         "healthy game both lines wander around a level. If the discriminator's falls to zero for good, it "
         "wins every time and the generator learns little more. For quality, read the verdict above.",
+    ),
+    (
+        "Difference from the target",
+        {"l1": "mean absolute difference"},
+        "How far what is painted is from the target, black to white being 1, on the pictures that it learns from. This "
+        "one is quality: it should fall, and it is the verdict above that says how it is on other pictures.",
+    ),
+    (
+        "There and back",
+        {"cycle": "differs from itself", "identity": "of the wanted kind already"},
+        "How far a picture is from itself after going to the other side and back, black to white being 1; and how much "
+        "a picture is changed that is of the wanted kind already.",
+    ),
+    (
+        "Patches that find their place",
+        {"contrast": "cross entropy"},
+        "How badly a patch of what is painted finds the patch that it comes from. It should fall.",
+    ),
+    (
+        "To the eye of a network",
+        {"perceptual": "perceptual distance", "feature_matching": "difference of D's features"},
+        "How far what is painted is from the target in what networks see.",
     ),
     (
         "What the discriminator says",
@@ -78,6 +102,7 @@ SHARES = (
     "sure_share",
     "class_agreement",
     "nearest_copy_share",
+    "class_accuracy",
 )
 
 
@@ -128,12 +153,17 @@ def render(run: Path) -> str:
     words = unbroken(str(files.verdict.get("words") or ""))
     final = picture(run / "samples" / "final.png", files.missing, "the last sheet")
     reals = picture(run / "samples" / "reals.png", files.missing, "a sheet of real pictures")
+    said = {**asdict(OF_GENERATION), **mapping(files.facts, "report")}
+    metrics = [m for m in listed(files.verdict, "metrics") if isinstance(m, dict)]
     return environment.from_string(template).render(
+        said=said,
+        with_inputs=any(is_number(m.get("input_value")) for m in metrics),
+        compared=next((m for m in metrics if m.get("real_pair")), None),
         name=str(files.facts.get("source") or run.resolve().name),
         run=run.resolve().name,
         verdict_line=first_sentence(words),
         words=words,
-        metrics=[m for m in listed(files.verdict, "metrics") if isinstance(m, dict)],
+        metrics=metrics,
         memorisation=memorisation_facts(mapping(files.verdict, "memorisation")),
         final=final,
         reals=reals,

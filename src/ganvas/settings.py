@@ -34,6 +34,17 @@ NOT_SIMULTANEOUS = (
     *("feature_matching_weight", "path_length_weight", "orthogonal_weight", "apa"),
 )
 
+# What only pictures from noise have a use for, and what only pictures from pictures have.
+OF_GENERATION = (
+    *("ada", "apa", "ada_p", "probe", "freeze_d", "standing_batches", "stream", "side", "dragan_weight"),
+    *("lecam_weight", "consistency_weight", "orthogonal_weight", "path_length_weight", "class_weight", "info_weight"),
+    *("reconstruct_weight", "top_k", "clip", "n_critic", "turns"),
+)
+OF_PAINTING = (
+    *("direction", "degrade", "domains", "one_hot", "d_sees_input", "d_scales", "adversarial_weight", "l1_weight"),
+    *("perceptual_weight", "cycle_weight", "identity_weight", "contrast_weight", "pool"),
+)
+
 
 def parse_resolution(value: object) -> object:
     """`32` -> (32, 32); `48x64` -> (48, 64), height first; pairs pass through."""
@@ -59,6 +70,15 @@ def _parse_names(value: object) -> object:
         names = tuple(name.strip().replace("color", "colour") for name in value.split(",") if name.strip())
         return () if names == ("none",) else names
     return value
+
+
+def _parse_two(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    names = tuple(name.strip() for name in value.split(","))
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
+        raise ValueError(f"'{value}' does not name two classes: give two names, such as horse,deer")
+    return names
 
 
 _COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0), "grey": (128, 128, 128)}
@@ -125,7 +145,29 @@ Network = Literal[
     "transformer",
     "infogan",
     "acgan",
+    "unet",
+    "resnet",
+    "pix2pixhd",
+    "srresnet",
+    "rrdb",
+    "fourier",
+    "restore_unet",
 ]
+Domains = Annotated[
+    tuple[str, str],
+    BeforeValidator(_parse_two, json_schema_input_type=str),
+    PlainSerializer(lambda names: ",".join(names), return_type=str),
+]
+ObjectiveName = Literal[
+    "minimax",
+    "non_saturating",
+    "least_squares",
+    "wasserstein",
+    "hinge",
+    "relativistic",
+    "relativistic_average",
+]
+Task = Literal["generate", "translate", "unpaired", "restore"]
 Weight = Annotated[float, Field(ge=0, le=10_000)]
 
 
@@ -251,16 +293,37 @@ class TrainSettings(DataSettings):
     network_options: Options = Field(
         (), description="what only this network knows, such as attention=32: see ganvas recipes NAME"
     )
-    d_norm: Literal["batch", "none", "spectral"] = Field("batch", description="normalisation in D")
+    d_norm: Literal["batch", "instance", "none", "spectral"] = Field("batch", description="normalisation in D")
 
     # the game
-    objective: Literal["minimax", "non_saturating", "least_squares", "wasserstein", "hinge", "relativistic"] = Field(
-        "non_saturating", description="what D and G minimise"
+    task: Task = Field("generate", description="what is learned: pictures from noise, or from pictures")
+    direction: Literal["AtoB", "BtoA"] = Field("AtoB", description="of pairs and of two sets: from which to which")
+    degrade: str | None = Field(
+        None, description="what is made of good pictures for --task restore, such as lowres:4 or blur,noise"
     )
+    domains: Domains | None = Field(
+        None, description="for --task unpaired: two of the class folders, such as horse,deer"
+    )
+    one_hot: bool = Field(False, description="what is painted from is a label map: show it as one channel a class")
+    game: Literal["generation", "paired", "cycle", "contrast"] = Field(
+        "generation", description="who plays whom; follows from the recipe"
+    )
+    objective: ObjectiveName = Field("non_saturating", description="what D and G minimise")
     turns: Literal["alternating", "simultaneous"] = Field(
         "alternating",
         description="simultaneous: one pass of the fakes through D serves both turns (D without BatchNorm)",
     )
+    d_sees_input: bool = Field(False, description="D judges what was painted together with what it was painted from")
+    d_scales: int = Field(
+        1, ge=1, le=4, description="discriminators of patches, each at half the size of the one before"
+    )
+    adversarial_weight: Weight = Field(1.0, description="weight of D's judgement in what a painter learns; 0: no D")
+    l1_weight: Weight = Field(0.0, description="weight of the mean absolute difference from the target")
+    perceptual_weight: Weight = Field(0.0, description="weight of the difference in features learned from the data")
+    cycle_weight: Weight = Field(0.0, description="weight of coming back to the picture by way of the other side")
+    identity_weight: Weight = Field(0.0, description="weight of leaving alone what is of the wanted kind already")
+    contrast_weight: Weight = Field(0.0, description="weight of patches that tell where they come from (CUT)")
+    pool: int = Field(50, ge=0, le=10_000, description="painted pictures that D is shown again (CycleGAN)")
     n_critic: int = Field(1, ge=1, le=100, description="D turns per G turn")
     r1_gamma: float = Field(0.0, ge=0, le=10_000, description="weight of the R1 penalty on reals")
     r2_gamma: float = Field(0.0, ge=0, le=10_000, description="weight of the R2 penalty on fakes")
@@ -270,7 +333,7 @@ class TrainSettings(DataSettings):
     dragan_weight: Weight = Field(0.0, description="weight of a gradient penalty around the reals (DRAGAN)")
     lecam_weight: Weight = Field(0.0, description="weight that keeps D's logits near their running means (LeCam)")
     consistency_weight: Weight = Field(0.0, description="weight of D agreeing on mirrored and shifted copies (bCR)")
-    feature_matching_weight: Weight = Field(0.0, description="weight of G matching the reals' mean features in D")
+    feature_matching_weight: Weight = Field(0.0, description="weight of G matching the reals' features in D")
     top_k: float = Field(1.0, gt=0, le=1, description="share of its best fakes that G learns from in the end")
     orthogonal_weight: Weight = Field(0.0, description="weight of orthogonal regularisation of G (BigGAN)")
     path_length_weight: Weight = Field(0.0, description="weight of path length regularisation (stylegan2)")
@@ -329,7 +392,7 @@ class TrainSettings(DataSettings):
     def _hyphens_are_underscores(cls, value: Any) -> Any:
         return (
             value.replace("-", "_")
-            if isinstance(value, str) and value in ("non-saturating", "least-squares")
+            if isinstance(value, str) and value in ("non-saturating", "least-squares", "relativistic-average")
             else value
         )
 
@@ -345,6 +408,7 @@ class TrainSettings(DataSettings):
                 "a penalty on D's gradient per picture needs a D without BatchNorm, which mixes pictures: "
                 "give --d-norm none or --d-norm spectral, or drop the penalty"
             )
+        self._check_task()
         if self.burn_in and self.lr_decay_from < 1:
             raise ValueError("--burn-in and --lr-decay-from both move the learning rates: give one of them")
         if not self.burn_in and (self.gamma_final != 1 or self.beta2_final is not None):
@@ -352,6 +416,22 @@ class TrainSettings(DataSettings):
         if self.turns == "simultaneous":
             self._check_simultaneous()
         return self
+
+    def _check_task(self) -> None:
+        generates = self.task == "generate"
+        foreign = OF_PAINTING if generates else OF_GENERATION
+        given = [name for name in foreign if getattr(self, name) != type(self).model_fields[name].default]
+        if given:
+            able = "--task translate, unpaired or restore" if generates else "pictures from noise"
+            raise ValueError(f"--{given[0].replace('_', '-')} is a setting of {able}: leave it out here")
+        if (self.game == "generation") != generates:
+            raise ValueError(f"the game '{self.game}' is not one of --task {self.task}: give --recipe or --task alone")
+        if not generates and self.objective in ("wasserstein", "minimax"):
+            raise ValueError(
+                f"--objective {self.objective}: painters learn by least_squares, non_saturating, hinge or relativistic"
+            )
+        if self.degrade is not None and self.task != "restore":
+            raise ValueError("--degrade is of --task restore: add that, or leave it out")
 
     def _check_simultaneous(self) -> None:
         if self.objective not in PROPORTIONAL:

@@ -15,6 +15,7 @@ ALIASES = {
     "--output-dir": "--out",
     "--cfg": "--recipe",
     "--gamma": "--r1-gamma",
+    "--init": "--init-from",
     "--train-batch-size": "--batch",
     "--truncation-psi": "--trunc",
 }
@@ -78,7 +79,7 @@ def parse_seeds(text: str) -> list[int]:
 
 def _as_words(name: str, settings: type[BaseModel]) -> type[BaseModel]:
     """Settings with every field optional: what is not typed comes from the recipe, and fits are checked there."""
-    typed_as_text = {"resolution", "augment", "matte", "report_to"}
+    typed_as_text = {"resolution", "augment", "matte", "report_to", "domains"}
     fields: dict[str, Any] = {}
     for field, info in settings.model_fields.items():
         kind = str if field in typed_as_text else info.rebuild_annotation()

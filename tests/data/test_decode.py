@@ -48,6 +48,22 @@ def test_the_exif_orientation_makes_the_picture_upright_and_its_header_too(ramp,
     assert (header.height, header.width) == upright.shape[:2] == ((6, 4) if orientation >= 5 else (4, 6))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", [None, "tiff_adobe_deflate"])
+def test_the_orientation_of_a_tiff_is_applied_once(ramp, orientation, compression):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    as_png = saved(Image.fromarray(ramp), exif=exif)
+    file = io.BytesIO()
+    Image.fromarray(ramp).save(file, format="TIFF", exif=exif, compression=compression)
+    file.seek(0)
+    upright = decode(as_png, "turned.png")
+    np.testing.assert_array_equal(decode(file, "turned.tif"), upright)
+    file.seek(0)
+    header = read_header(file, "turned.tif")
+    assert (header.height, header.width) == upright.shape[:2]
+
+
 def test_black_and_white_becomes_0_and_255():
     image = Image.new("1", (2, 1))
     image.putpixel((1, 0), 1)

@@ -94,6 +94,7 @@ def recipes(
         rows = [
             {
                 "name": r.name,
+                "task": r.task,
                 "summary": r.summary,
                 "paper": r.paper,
                 "when": r.when,
@@ -103,7 +104,9 @@ def recipes(
         ]
         print_json({"schema": 1, "recipes": rows})
     elif name is None:
-        print_table([(r.name, r.summary) for r in chosen])
+        for task in dict.fromkeys(r.task for r in chosen):
+            print(f"{'' if task == chosen[0].task else chr(10)}--task {task}")
+            print_table([(r.name, r.summary) for r in chosen if r.task == task])
     else:
         from ganvas.recipe_card import recipe_card, typed_cells
 

@@ -23,7 +23,7 @@ class Batches:
     Every epoch is its own shuffle of all pictures, drawn from (seed, epoch); batches run on across its
     border: after k steps every picture was seen k * batch / N times, rounded up or down. `mirror` flips each
     picture left to right with probability 1/2. `rows`: the part of each batch that is wanted, where several processes
-    share it. Raises UsageError for arguments that cannot be.
+    share it. among: only the pictures with these numbers. Raises UsageError for arguments that cannot be.
     """
 
     def __init__(
@@ -35,8 +35,9 @@ class Batches:
         device: torch.device,
         mirror: bool = False,
         rows: slice = slice(None),
+        among: NDArray[np.int64] | None = None,
     ) -> None:
-        if len(images) == 0:
+        if len(images) == 0 or (among is not None and len(among) == 0):
             raise UsageError("there are no pictures to make batches of: give at least one")
         if batch < 1 or seed < 0:
             raise UsageError(f"batch {batch} and seed {seed} cannot be: batch must be at least 1, seed at least 0")
@@ -45,11 +46,11 @@ class Batches:
         self._images = cast(Pixels, np.asarray(images))  # a plain view: indexing a memmap object is slower
         self._labels = labels
         self.batch, self.seed, self.device, self.mirror = batch, seed, device, mirror
-        self.rows = rows
+        self.rows, self._among = rows, among
 
     def __len__(self) -> int:
         """How many pictures there are."""
-        return len(self._images)
+        return len(self._images) if self._among is None else len(self._among)
 
     def close(self) -> None:
         """Nothing: no file is open. Batches of a stream have something to close."""
@@ -58,7 +59,7 @@ class Batches:
         """Which pictures make up batch number `step` (from 0): [batch] int64."""
         if step < 0:
             raise UsageError(f"step {step} cannot be: steps count from 0")
-        n = len(self._images)
+        n = len(self)
         position, end = step * self.batch, (step + 1) * self.batch
         pieces = []
         while position < end:
@@ -66,7 +67,8 @@ class Batches:
             piece = _epoch_order(n, self.seed, epoch)[start : start + end - position]
             pieces.append(piece.astype(np.int64))
             position += len(piece)
-        return np.concatenate(pieces)
+        chosen = np.concatenate(pieces)
+        return chosen if self._among is None else self._among[chosen]
 
     def at(self, step: int) -> tuple[Tensor, Tensor | None]:
         """Batch `step` on the device: pictures [rows, C, H, W] float32 in [-1, 1], labels [rows] int64."""

@@ -248,6 +248,8 @@ def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8. Damaged EXIF data are no reason to lose a picture that can be seen."""
     if image.format == "PNG" and "exif" not in image.info:
         return 1  # getexif would decode the whole file to look for a late chunk
+    if image.format == "TIFF":
+        return 1  # Pillow has turned its sides already, and turns its pixels as it loads them
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG, 1)
     except _DAMAGE:

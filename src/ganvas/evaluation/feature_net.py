@@ -64,6 +64,21 @@ class FeatureNet(nn.Module):
         x = (reduced - self.mean) / self.std  # channels of any range, also 12 bits stored in 16, come out alike
         return F.relu(self.features(self.trunk(x.contiguous(memory_format=torch.channels_last))))
 
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """What each convolution sees, for distances place by place: [N, C, H, W] float in [-1, 1] -> [N, F, h, w] each.
+
+        Of any height and width, also of parts of pictures; nothing is reduced first.
+        """
+        x = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        seen = []
+        for layer in self.trunk:
+            if isinstance(layer, nn.Flatten):
+                break
+            x = layer(x)
+            if isinstance(layer, nn.ReLU):
+                seen.append(x)
+        return seen
+
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] float in [-1, 1] -> [N, 128] features, never negative."""
         return self.embed(self.reduce(x))

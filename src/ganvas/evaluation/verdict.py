@@ -72,6 +72,7 @@ class Metric:
     interval: tuple[float, float] | None = None  # in which it would lie 19 times of 20 with other samples
     real_value: float | None = None  # the same number for real pictures in the place of the samples
     real_pair: str = ""  # which real pictures those were
+    input_value: float | None = None  # the same number for what was painted from, taken as it is
 
     @property
     def metric(self) -> str:
@@ -110,6 +111,7 @@ class Metric:
             None if interval is None else (float(interval[0]), float(interval[1])),
             row.get("real_value"),
             row.get("real_pair", ""),
+            row.get("input_value"),
         )
 
 
@@ -119,7 +121,7 @@ class Verdict:
 
     metrics: tuple[Metric, ...]
     words: str
-    memorisation: Memorisation
+    memorisation: Memorisation | None  # None where pictures are painted from pictures
 
     def __getitem__(self, metric: str) -> Metric:
         """The metric of that name; KeyError if it was not measured."""
@@ -134,5 +136,5 @@ class Verdict:
             "schema": SCHEMA,
             "metrics": [metric.to_json() for metric in self.metrics],
             "words": self.words,
-            "memorisation": self.memorisation.to_json(),
+            "memorisation": None if self.memorisation is None else self.memorisation.to_json(),
         }

@@ -31,7 +31,7 @@ DIVERSITY = (  # coverage over the coverage of real pictures, from which the wor
 def describe(metrics: Mapping[str, Metric], missing: Sequence[str], feature_count: int, what: str, copies: str) -> str:
     """The sentences, joined by blanks. `missing`: names of classes hardly there; `copies`: what is said of them."""
     sentences = [
-        _nearness(metrics["frechet_distance"], feature_count, what),
+        nearness(metrics["frechet_distance"], feature_count, what),
         _diversity(metrics.get("coverage")),
         _classes(metrics, missing, what),
         copies,
@@ -39,7 +39,8 @@ def describe(metrics: Mapping[str, Metric], missing: Sequence[str], feature_coun
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _nearness(distance: Metric, feature_count: int, what: str) -> str:
+def nearness(distance: Metric, feature_count: int, what: str) -> str:
+    """How far a set of pictures is from the reference, in a sentence with the Fréchet distance."""
     floor = distance.real_value
     figures = f"Fréchet distance {number(distance.value)}"
     if floor is None or floor <= 0:

@@ -19,7 +19,7 @@ from ganvas.evaluation.feature_training import Progress
 from ganvas.evaluation.features import Features, learn_features
 from ganvas.games.engine import Engine
 from ganvas.images import Integers, to_float
-from ganvas.model import Model, load
+from ganvas.model import Model, load_generator
 from ganvas.networks.contract import Discriminator
 from ganvas.networks.progressive import Growing
 from ganvas.networks.table import NETWORKS
@@ -137,7 +137,7 @@ def open_subject(path: Path, device: str = "auto", say: Progress | None = None) 
     if not is_run(path):
         raise UsageError(f"{path} is not a run folder, and only a run keeps its discriminator: give a run to explain")
     folder = RunFolder(path)
-    model = load(path, device)
+    model = load_generator(path, device)
     checkpoint, problems = load_best_checkpoint(folder.checkpoints)
     if checkpoint is None:
         raise GanvasError(f"{folder.checkpoints} holds no checkpoint that loads, so no discriminator: train again")
@@ -171,7 +171,9 @@ def _discriminators(
         own = settings.model_copy(update={"seed": seed})
         problems: list[str] = []  # of training, which does not happen here
         state = TrainState.create(own, model.config, model.device, problems.append, looked)
-        return state.game.D.eval().requires_grad_(False)
+        D = state.game.D
+        assert isinstance(D, Discriminator), "a game of generation has one"
+        return D.eval().requires_grad_(False)
 
     D, untrained = fresh(settings.seed), fresh(settings.seed + 1)
     try:

@@ -103,6 +103,15 @@ class Engine:
         torch.distributed.all_gather_object(box, thing)
         return box
 
+    def all_rows(self, mine: Tensor) -> Tensor:
+        """Those of all processes in their order: [n, ...] of each -> [world * n, ...]."""
+        if self.world == 1:
+            return mine
+        mine = mine.contiguous()
+        parts = [torch.empty_like(mine) for _ in range(self.world)]
+        torch.distributed.all_gather(parts, mine)
+        return torch.cat(parts)
+
     def wait(self) -> None:
         """Until all processes are here."""
         if self.world > 1:

@@ -7,21 +7,19 @@ whole batch, but that BatchNorm in a part sees only the part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganvas.errors import UsageError
 from ganvas.games.apa import pseudo_reals
 from ganvas.games.augmenter import Augmenter
-from ganvas.games.compiling import MaybeCompiled
+from ganvas.games.contract import Batch, Game, Stats, frozen, rows, summed
 from ganvas.games.engine import Engine
 from ganvas.games.gradient_penalties import PENALTIES, gradient_penalties
-from ganvas.games.micro_batches import MicroBatches
 from ganvas.games.noise import Draws
-from ganvas.games.optimizers import make_optimizer, set_rates
 from ganvas.games.regularisers import Regularisers, Turn
 from ganvas.networks.contract import Discriminator, Generator
 from ganvas.objectives.adversarial import OBJECTIVES
@@ -29,19 +27,18 @@ from ganvas.objectives.penalties import clip_weights
 from ganvas.objectives.top_k import top_k_share, top_k_weights
 from ganvas.settings import SIGN_MEANS_REAL, TrainSettings
 
-Batch = tuple[Tensor, Tensor | None]  # reals [N, C, H, W] float in [-1, 1], labels [N] int64
-Stats = dict[str, Tensor]  # scalars without gradient
-
 NOISE, D_TURN, G_TURN, PSEUDO, LAZY = range(5)  # what a step draws numbers for
-AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class GenerationGame:
+class GenerationGame(Game):
     """G and D, and how one step of their game is played.
 
     G: z [N, z_dim], labels [N] -> [N, C, H, W] in [-1, 1]. D: [N, C, H, W], labels [N] -> logits [N] or [N, K].
-    on_problem: told in words when a batch does not fit into memory and is taken in smaller parts.
     """
+
+    G: Generator
+    D: Discriminator
+    d_optimizer: torch.optim.Optimizer
 
     def __init__(
         self,
@@ -51,37 +48,18 @@ class GenerationGame:
         engine: Engine | None = None,
         on_problem: Callable[[str], None] = print,
     ) -> None:
-        self.G, self.D, self.settings = G, D, settings
-        self.engine = engine or Engine(next(G.parameters()).device)
+        super().__init__({"G": G, "D": D}, settings, engine, on_problem)
         self.objective = OBJECTIVES[settings.objective]
-        self.g_optimizer = make_optimizer(G, settings.g_lr, settings)
-        self.d_optimizer = make_optimizer(D, settings.d_lr, settings)
-        on_gpu = self.engine.device.type == "cuda"
-        self.scaler = torch.amp.GradScaler("cuda" if on_gpu else "cpu", enabled=settings.precision == "fp16")
-        share = self.engine.share_of(settings.batch)
-        self.parts = MicroBatches(
-            settings.micro_batch or settings.batch,
-            share,
-            self.engine,
-            self._forget_gradients,
-            self._stop_compiling,
-            on_problem,
-        )
-        self.g_lr_scale = self.d_lr_scale = 1.0  # besides the schedule: less after a sick run was rolled back
-        self.d_turns = 0  # decides when a lazy penalty is due
-        self.progress = 0.0  # of the run, in [0, 1]
         self.augmenter = Augmenter(settings)
         self.regularisers = Regularisers(G, D, settings, self.engine.device)
-        self._draw, self._judge = (MaybeCompiled(n, settings.compile, on_problem) for n in (G, D))
+        self._draw, self._judge = self.compiled(G), self.compiled(D)
 
     def step(self, reals: Sequence[Batch], random: Draws, progress: float) -> Stats:
         """One G update with the D updates that belong to it: `n_critic` batches of reals, `progress` in [0, 1]."""
-        self.progress = progress
+        self.begin_step(progress)
         self.augmenter.set_progress(progress)
         for network in (self.G, self.D):
             network.grow(progress)
-        set_rates(self.g_optimizer, self.settings.g_lr * self.g_lr_scale, progress, self.settings)
-        set_rates(self.d_optimizer, self.settings.d_lr * self.d_lr_scale, progress, self.settings)
         reals = [(self.D.as_far_as_grown(real), labels) for real, labels in reals]
         if self.settings.turns == "simultaneous":
             due = self._penalty_is_due()
@@ -91,6 +69,16 @@ class GenerationGame:
         self.scaler.update()
         self.regularisers.remember(stats)
         return self.augmenter.learn(stats, self.settings.batch * self.settings.n_critic)
+
+    def own_tensors(self) -> dict[str, Tensor]:
+        return {f"means.{name}": mean for name, mean in self.regularisers.means.items()}
+
+    def own_counters(self) -> dict[str, Any]:
+        return {"augmenter": self.augmenter.state()}
+
+    def restore_own(self, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
+        super().restore_own(tensors, counters)
+        self.augmenter.restore(counters.get("augmenter", {}))
 
     def _alternating(self, reals: Sequence[Batch], random: Draws) -> Stats:
         *early, (real, labels) = reals
@@ -136,7 +124,7 @@ class GenerationGame:
         """Fakes for a whole batch, with a graph for the G turn if `keep` and if they come in one part."""
         with torch.set_grad_enabled(keep and self.parts.hold(n)):
             parts = [
-                self.draw(_rows(labels, part), part.stop - part.start, noise.at(offset=part.start))
+                self.draw(rows(labels, part), part.stop - part.start, noise.at(offset=part.start))
                 for part in self.parts.of(n)
             ]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -161,15 +149,15 @@ class GenerationGame:
             self._discriminator_gradients(
                 real[part],
                 fake[part],
-                _rows(labels, part),
-                _rows(z, part),
+                rows(labels, part),
+                rows(z, part),
                 random.at(offset=part.start),
                 due,
                 len(real),
             )
             for part in self.parts.of(len(real))
         ]
-        means = self._update(_summed(stats), (self.d_optimizer, self.D))
+        means = self._update(summed(stats), (self.d_optimizer, self.D))
         if self.settings.clip:
             clip_weights(self.D, self.settings.clip)
         return means
@@ -217,13 +205,13 @@ class GenerationGame:
         self.g_optimizer.zero_grad(set_to_none=True)
         stats = []
         for part in self.parts.of(len(real)):
-            some = _rows(labels, part)
+            some = rows(labels, part)
             n = part.stop - part.start
             fake, z = self.draw(some, n, noise.at(offset=part.start)), self.noise(n, noise.at(offset=part.start))
             own = random.at(offset=part.start)
             stats.append(self._generator_gradients(real[part], fake, some, z, own, len(real)))
         last = self._generator_penalties(random)
-        return self._update({**_summed(stats), **last}, (self.g_optimizer, self.G))
+        return self._update({**summed(stats), **last}, (self.g_optimizer, self.G))
 
     def _generator_gradients(
         self, real: Tensor, fake: Tensor, labels: Tensor | None, z: Tensor | None, random: Draws, of: int
@@ -264,10 +252,10 @@ class GenerationGame:
         """
         self._forget_gradients()
         stats = [
-            self._simultaneous_gradients(real[part], _rows(labels, part), random, part.start, due, len(real))
+            self._simultaneous_gradients(real[part], rows(labels, part), random, part.start, due, len(real))
             for part in self.parts.of(len(real))
         ]
-        return self._update(_summed(stats), (self.d_optimizer, self.D), (self.g_optimizer, self.G))
+        return self._update(summed(stats), (self.d_optimizer, self.D), (self.g_optimizer, self.G))
 
     def _simultaneous_gradients(
         self, real: Tensor, labels: Tensor | None, random: Draws, start: int, due: bool, of: int
@@ -297,22 +285,6 @@ class GenerationGame:
             stats.update(penalty_stats)
         torch.autograd.backward(fake, fake_gradient)
         return {name: share * value for name, value in stats.items()}
-
-    def _update(self, stats: Stats, *players: tuple[torch.optim.Optimizer, nn.Module]) -> Stats:
-        """One step of each player down its gradients; they and the stats are those of all processes together."""
-        means = self.engine.average([network for _, network in players], stats)
-        for optimizer, _ in players:
-            self.scaler.step(optimizer)
-        return means
-
-    def _forget_gradients(self) -> None:
-        self.d_optimizer.zero_grad(set_to_none=True)
-        self.g_optimizer.zero_grad(set_to_none=True)
-
-    def _stop_compiling(self, error: Exception) -> bool:
-        """After a turn that failed: whether the networks were compiled, and are no more."""
-        given_up = [network.give_up(error) for network in (self._draw, self._judge)]  # of both, whichever it was
-        return any(given_up)
 
     def draw(self, labels: Tensor | None, n: int, random: Draws) -> Tensor:
         """Fakes with the labels of the real batch: [n, C, H, W] in [-1, 1]."""
@@ -349,10 +321,6 @@ class GenerationGame:
         with self._precision():
             logits: Tensor = self._judge(images, labels)
         return logits.float()
-
-    def _precision(self, exact: bool = False) -> torch.autocast:
-        dtype = AUTOCAST.get(self.settings.precision)
-        return torch.autocast(self.engine.device.type, dtype or torch.bfloat16, enabled=dtype is not None and not exact)
 
     def _penalty_is_due(self) -> bool:
         settings = self.settings
@@ -392,27 +360,3 @@ class GenerationGame:
                 "d_accuracy": right,
                 "d_sign": sure.sign().mean(),
             }
-
-
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
-    """Within the block the network's parameters need no gradient."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-
-
-def _rows(rows: Tensor | None, part: slice) -> Tensor | None:
-    return None if rows is None else rows[part]
-
-
-def _summed(stats: Sequence[Stats]) -> Stats:
-    """The stats of a batch from its parts, each already weighed by its share."""
-    if len(stats) == 1:
-        return stats[0]
-    return {name: torch.stack([part[name] for part in stats]).sum() for name in stats[0]}

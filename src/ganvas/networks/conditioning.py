@@ -47,6 +47,31 @@ class Projection(nn.Module):
         return (embedded * features).sum(dim=1)
 
 
+LABEL_PLANES = 8  # channels that a label fills at most: 8 numbers tell apart as many classes as anyone has
+
+
+class LabelledPictures(nn.Module):
+    """Pictures with their label as further channels, of one value each: [N, C, H, W], [N] -> [N, C + planes, H, W].
+
+    The values are learned, N(0, 1) at the start, so that they are as large as pictures. Without classes the pictures
+    are returned as they are. Raises ValueError for a painter of classes without labels.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        planes = min(classes, LABEL_PLANES)
+        self.embedding = nn.Embedding(classes, planes) if classes else None
+        self.channels = channels + planes
+
+    def forward(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        if self.embedding is None:
+            return images
+        if labels is None:
+            raise ValueError(f"this painter is conditional: give one of {self.embedding.num_embeddings} labels")
+        planes = self.embedding(labels).to(images.dtype)  # [N, planes]
+        return torch.cat([images, planes[:, :, None, None].expand(-1, -1, *images.shape[2:])], dim=1)
+
+
 def labels_of(classes: int, labels: Tensor | None) -> Tensor | None:
     """The labels that a generator of so many classes listens to: None without classes, which ignores any.
 

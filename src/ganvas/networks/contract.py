@@ -1,6 +1,7 @@
-"""What a generator and a discriminator are to the games: small base classes of plain `nn.Module`s.
+"""What a generator, a painter and a discriminator are to the games: small base classes of plain `nn.Module`s.
 
-Some families can do more, which the games ask for by these protocols: `Mapped`, `Coded`, `Classifying`, `Decoding`.
+Some families can do more, which the games ask for by these protocols: `Mapped`, `Coded`, `Classifying`, `Decoding`,
+`Encoding`, `Layered`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,27 @@ class Generator(nn.Module):
 
     def grow(self, progress: float) -> None:
         """Called before a step with the share of the run that is over, for layers that come in one by one."""
+
+
+class Painter(nn.Module):
+    """Pictures to pictures: [N, in_channels, H, W] about [-1, 1] -> [N, out_channels, scale*H, scale*W] about [-1, 1].
+
+    Every painter takes any H and W from a few pixels on. `multiple`: for H and W that are no multiples of it, the
+    picture is mirrored at its right and lower edge; a part of a larger picture gives what the whole gives only if it
+    begins at a multiple. `reach`: pixels of the input on each side that an output pixel depends on; -1 where it is the
+    whole picture. A painter that draws numbers of its own while it is trained (dropout) says so by `uses_random`.
+    """
+
+    uses_random: ClassVar[bool] = False
+    in_channels: int
+    out_channels: int
+    scale: int = 1
+    multiple: int = 1
+    reach: int
+    classes: int = 0
+
+    def forward(self, images: Tensor, labels: Tensor | None = None, random: Chance | None = None) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} does not say what it paints")
 
 
 class Discriminator(nn.Module):
@@ -106,3 +128,22 @@ class Decoding(Protocol):
 
     def reconstruct(self, images: Tensor, quarters: Tensor) -> Sequence[tuple[Tensor, Tensor]]:
         """[N, C, H, W], which quarter of each [N] -> pairs of what was decoded and what should have been."""
+
+
+@runtime_checkable
+class Encoding(Protocol):
+    """A painter whose inner maps can be compared, place by place, with those of what it painted."""
+
+    def encode(self, images: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        """[N, in_channels, H, W] -> maps [N, F_i, h_i, w_i], from the picture on inwards."""
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A discriminator of one or more scales whose details hold each scale's logits and the maps of its layers.
+
+    "logits0" [N, K0], "logits1" ... and "map0.0" [N, F, h, w], "map0.1" ..., "map1.0" ...: first the scale, then the
+    layer. Scale 0 sees the picture as it is, each further one at half the size of the one before.
+    """
+
+    scales: int

@@ -10,7 +10,10 @@ from torch import nn
 
 from ganvas.errors import UsageError
 
-SHARED = {"self", "resolution", "channels", "z_dim", "width", "max_width", "classes", "norm", "features"}
+SHARED = {
+    *("self", "resolution", "channels", "z_dim", "width", "max_width", "classes", "norm", "features"),
+    *("in_channels", "out_channels", "scale", "scales"),
+}
 
 Value = int | float | bool
 

@@ -12,8 +12,18 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 from torch.nn import functional as F
 
+from ganvas.objectives.relativistic_average import relativistic_average_d_loss, relativistic_average_g_loss
+
 Loss = Callable[[Tensor, Tensor], Tensor]
-ObjectiveName = Literal["minimax", "non_saturating", "least_squares", "wasserstein", "hinge", "relativistic"]
+ObjectiveName = Literal[
+    "minimax",
+    "non_saturating",
+    "least_squares",
+    "wasserstein",
+    "hinge",
+    "relativistic",
+    "relativistic_average",
+]
 
 
 class Objective(NamedTuple):
@@ -80,4 +90,5 @@ OBJECTIVES: dict[ObjectiveName, Objective] = {
     "wasserstein": Objective(wasserstein_d_loss, wasserstein_g_loss),
     "hinge": Objective(hinge_d_loss, wasserstein_g_loss),
     "relativistic": Objective(relativistic_d_loss, relativistic_g_loss),
+    "relativistic_average": Objective(relativistic_average_d_loss, relativistic_average_g_loss),
 }

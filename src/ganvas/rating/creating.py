@@ -14,7 +14,7 @@ from ganvas.data.sources import Source, open_source
 from ganvas.data.store import Store, read_store
 from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluating import data_of_model, is_model
-from ganvas.model import Model, find_model_folder, load, read_config
+from ganvas.model import Model, find_model_folder, load_generator, read_config
 from ganvas.rating.pictures import (
     SHOWN_SIDES,
     Picture,
@@ -93,7 +93,7 @@ def _check(b: str | None, wishes: Wishes) -> None:
 
 
 def _open(given: str) -> Model | Source:
-    return load(given) if is_model(Path(given)) else open_source(given)
+    return load_generator(given) if is_model(Path(given)) else open_source(given)
 
 
 def _two_sides(a: str, b: str, n: int, seed: int, data: str | None) -> _Sides:

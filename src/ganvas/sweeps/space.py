@@ -23,7 +23,8 @@ SEARCHABLE = (
     *("beta1", "beta2", "lr_decay_from", "lr_final", "burn_in", "gamma_final", "beta2_final", "ema_half_life"),
     *("max_width", "ada", "ada_p", "ada_target", "ada_images", "apa", "top_k", "dragan_weight", "lecam_weight"),
     *("consistency_weight", "feature_matching_weight", "orthogonal_weight", "path_length_weight"),
-    *("class_weight", "info_weight", "reconstruct_weight"),
+    *("class_weight", "info_weight", "reconstruct_weight", "adversarial_weight", "l1_weight", "perceptual_weight"),
+    *("cycle_weight", "identity_weight", "contrast_weight", "d_scales", "pool"),
 )
 
 Value = bool | int | float | str

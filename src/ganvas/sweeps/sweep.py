@@ -118,14 +118,15 @@ def search(
 
 def _checked_recipe(source: str | Path, recipe: str | None, fixed: Mapping[str, Any]) -> str:
     """The recipe of every trial, the one asked for or chosen; what no trial could train is refused here."""
-    from ganvas.data.sources import open_source
     from ganvas.data.store import plan_store
     from ganvas.devices import pick_device
-    from ganvas.training.plan import DataFacts, make_plan, source_options, store_options
+    from ganvas.tasks.table import find_task
+    from ganvas.training.plan import DataFacts, make_plan, store_options
 
-    words = dict(fixed)
-    device = pick_device(str(words.get("device", "auto")))
-    opened = open_source(source, None, source_options(words))
+    device = pick_device(str(fixed.get("device", "auto")))
+    task = find_task(recipe, fixed.get("task"))
+    words = task.prepared(dict(fixed), device)
+    opened = task.opened(source, words)
     data = plan_store(opened, store_options(words, device))
     return make_plan(DataFacts.of_plan(data, opened), opened.name, recipe, words, device).recipe.name
 

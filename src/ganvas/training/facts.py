@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -15,11 +16,15 @@ from ganvas.training.run_folder import RunFolder
 from ganvas.training.state import TrainState
 from ganvas.versions import versions
 
+COLOURS = {1: "grey", 3: "RGB", 4: "RGBA"}
+
 
 def first_facts(plan: Plan, data: Store, state: TrainState) -> dict[str, Any]:
     """run.json at the start: what is trained on what, where and by which versions."""
     return {
         "schema": 1,
+        "task": plan.task.name,
+        "report": asdict(plan.task.report),
         "recipe": plan.recipe.name,
         "why": plan.why,
         "source": data.source_name,
@@ -37,7 +42,7 @@ def first_facts(plan: Plan, data: Store, state: TrainState) -> dict[str, Any]:
             "skipped": [list(item) for item in data.skipped],
             "notes": list(data.notes),
         },
-        "parameters": {"G": count_parameters(state.game.G), "D": count_parameters(state.game.D)},
+        "parameters": {name: count_parameters(network) for name, network in state.game.players.items()},
         "device": device_words(plan.device),
         "versions": versions(),
         "seed": plan.settings.seed,
@@ -54,7 +59,7 @@ def count_parameters(network: torch.nn.Module) -> int:
 
 def introduce(journal: Journal, folder: RunFolder, plan: Plan, data: Store, facts: dict[str, Any]) -> None:
     """What the user should know before the first step."""
-    colour = {1: "grey", 3: "RGB", 4: "RGBA"}[data.channels]
+    colour = " and ".join(COLOURS[channels] for channels in data.sides or (data.channels,))
     held = f", {data.held_out_count} held out" if data.held_out_count else ""
     size = f"{data.height}x{data.width} {colour}, {data.bits} bits"
     journal.say(f"pictures   {data.train_count} from {data.source_name}, {size}{held}")
@@ -67,9 +72,8 @@ def introduce(journal: Journal, folder: RunFolder, plan: Plan, data: Store, fact
         journal.say(f"           and {len(data.skipped) - 5} more, listed in {folder.facts}")
     journal.say(f"recipe     {plan.recipe.name} ({plan.why})")
     sizes = facts["parameters"]
-    journal.say(
-        f"networks   {plan.settings.network}: G {sizes['G']:,} and D {sizes['D']:,} parameters, {facts['device']}"
-    )
+    counted = " and ".join(f"{name} {count:,}" for name, count in sizes.items())
+    journal.say(f"networks   {plan.settings.network}: {counted} parameters, {facts['device']}")
     s = plan.settings
     advised = "" if s.probe or facts["images_seen"] else advice(s, plan.recipe.cells, data.train_count)
     if advised:

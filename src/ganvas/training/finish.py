@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,7 +24,10 @@ from ganvas.report import write_report
 from ganvas.settings import TrainSettings
 from ganvas.training.journal import Journal
 from ganvas.training.run_folder import RunFolder, thousands, write_text_atomically
-from ganvas.training.sheets import fake_sheet, save_nearest, save_sheet
+from ganvas.training.sheets import save_nearest, save_sheet
+
+if TYPE_CHECKING:
+    from ganvas.tasks.contract import Task
 
 JUDGE_SEED = 1_000_000  # the first seed of the verdict's samples, far from those that people look at
 
@@ -44,27 +48,25 @@ def learn_judge(store: Store, minutes: float | None, device: torch.device, journ
 
 def finish(
     folder: RunFolder,
+    task: Task,
     store: Store,
-    model: Model,
+    model: Any,
     settings: TrainSettings,
     features: Features,
     facts: dict[str, Any],
     journal: Journal,
     started: float,
 ) -> Verdict | None:
-    """Write model/, the last sheets, verdict.json, MEMORISATION.md, run.json and report.html; the verdict, if any."""
+    """Write model/, the last sheets, what the task judges by, run.json and report.html; the verdict, if any."""
     images = int(facts["images_seen"])
     model.save(folder.model)
     facts["model_hash"] = model.hash
-    sheet = fake_sheet(model)
+    sheet = task.sheet(model, store)
     for name in (f"fakes{thousands(images)}.png", "final.png"):
         save_sheet(folder.samples / name, sheet, images_seen=model.config.images_seen, model_sha256=model.hash)
-    pictures, labels, drawn = draw_for_judging(model, settings.judge_samples)
-    verdict = verdict_or_reason(pictures, labels, drawn, store, features, journal, images)
+    verdict = verdict_or_reason(lambda: task.judged(model, store, settings, features, folder), journal, images)
     if verdict is not None:
         write_text_atomically(folder.verdict, json.dumps(verdict.to_json(), indent=1))
-        write_text_atomically(folder.memorisation, memorisation_card(verdict.memorisation))
-        save_nearest(folder.samples / "nearest.png", verdict.memorisation, pictures, store.images)
         journal.say(f"verdict    {verdict.words}")
     facts["wall_seconds"] = round(time.monotonic() - started, 1)
     folder.write_facts(facts)
@@ -96,18 +98,22 @@ def draw_for_judging(
     return pictures, model.labels_for(seeds), drawn
 
 
-def verdict_or_reason(
-    pictures: Integers,
-    labels: NDArray[np.int64] | None,
-    drawn: Drawn,
-    store: Store,
-    features: Features,
-    journal: Journal,
-    images_seen: int,
-) -> Verdict | None:
+def judge_samples(
+    model: Model, store: Store, samples: int, features: Features, folder: RunFolder | None = None
+) -> Verdict:
+    """The verdict on what a generator draws, with MEMORISATION.md and the sheet of those most like copies."""
+    pictures, labels, drawn = draw_for_judging(model, samples)
+    verdict = judge(pictures, labels, store, features, drawn=drawn)
+    if verdict.memorisation is not None and folder is not None:
+        write_text_atomically(folder.memorisation, memorisation_card(verdict.memorisation))
+        save_nearest(folder.samples / "nearest.png", verdict.memorisation, pictures, store.images)
+    return verdict
+
+
+def verdict_or_reason(take: Callable[[], Verdict], journal: Journal, images_seen: int) -> Verdict | None:
     """The verdict, or None with the reason said: a run ends whole even where its pictures cannot be judged."""
     try:
-        return judge(pictures, labels, store, features, drawn=drawn)
+        return take()
     except GanvasError as error:
         journal.warn(images_seen, f"no verdict: {error}")
         return None

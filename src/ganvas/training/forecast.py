@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 
 import ganvas.training.loop  # noqa: F401 -- what a run loads counts in its memory
-from ganvas.data.sources import open_source
 from ganvas.data.store import plan_store
 from ganvas.devices import device_words, keep_freed_memory, pick_device
 from ganvas.evaluation.feature_net import FeatureNet
@@ -23,12 +22,11 @@ from ganvas.games.engine import Engine
 from ganvas.games.noise import Draws, Rows
 from ganvas.images import Integers
 from ganvas.suggest import advice
+from ganvas.tasks.table import find_task
 from ganvas.training.facts import count_parameters
-from ganvas.training.looked_through import unlearned_maps
 from ganvas.training.measurement import inspection_interval
 from ganvas.training.monitor import FEWEST_REALS, SAMPLES, Monitor
-from ganvas.training.plan import DataFacts, Plan, make_plan, source_options, store_options
-from ganvas.training.score import samples_of_score
+from ganvas.training.plan import DataFacts, Plan, make_plan, store_options
 from ganvas.training.state import TrainState
 from ganvas.training.watch import SCORES_AT
 
@@ -43,14 +41,16 @@ def forecast(source: str | Path, *, recipe: str | None = None, **settings: Any) 
         keep_freed_memory()  # as a run does
     if settings.get("threads"):
         torch.set_num_threads(int(settings["threads"]))
-    opened = open_source(source, options=source_options(settings))
+    task = find_task(recipe, settings.get("task"))
+    settings = task.prepared({name: value for name, value in settings.items() if value is not None}, device)
+    opened = task.opened(source, settings)
     data = plan_store(opened, store_options(settings, device))
     plan = make_plan(DataFacts.of_plan(data, opened), opened.name, recipe, settings, device)
-    features = unlearned_maps(plan.config.network, plan.config.channels, plan.config.resolution)
+    features = task.unlearned_eyes(plan.config, plan.settings)
     state = TrainState.create(plan.settings, plan.config, Engine(device), features=features)
     rehearsal = rehearse(state, plan)
     s = plan.settings
-    g, d = count_parameters(state.game.G), count_parameters(state.game.D)
+    counted = " and ".join(f"{count_parameters(player):,} in {name}" for name, player in state.game.players.items())
     rows = {
         "pictures": f"{data.train_count} for training, {data.held_out_count} held out, from {opened.name}",
         "prepared as": f"{data.height}x{data.width}, {data.channels} channels, {data.bits} bits",
@@ -60,7 +60,7 @@ def forecast(source: str | Path, *, recipe: str | None = None, **settings: Any) 
         "looked at": f"{data.surveyed} headers, {len(data.skipped)} unusable",
         "recipe": f"{plan.recipe.name} ({plan.why})",
         **({"gamma": told} if (told := advice(s, plan.recipe.cells, data.train_count)) else {}),
-        "networks": f"{s.network}: {g:,} parameters in G, {d:,} in D",
+        "networks": f"{s.network}: parameters {counted}",
         "device": device_words(device),
         "speed": f"about {rehearsal.images_per_s:,.0f} images/s, from {MEASURED} trial steps of batch {s.batch}",
         "memory": f"about {rehearsal.peak_mb:,.0f} MB at the peak",
@@ -87,14 +87,15 @@ class Rehearsal:
         s = plan.settings
         looks = images // inspection_interval(s.images, s.batch * s.n_critic)
         scores = images // s.judge_every if s.judge_every else len(SCORES_AT)
-        return images / self.images_per_s + looks * self.look_s + scores * samples_of_score(train_count) * self.sample_s
+        sampling_s = scores * plan.task.samples_of_score(train_count) * self.sample_s
+        return images / self.images_per_s + looks * self.look_s + sampling_s
 
 
 def rehearse(state: TrainState, plan: Plan) -> Rehearsal:
     """Some real steps on random pictures, an inspection, a judge that learns for a moment, and a small score."""
     s, c, device = plan.settings, plan.config, plan.device
-    shape = (s.batch, c.channels, *c.resolution)
-    integers = np.random.default_rng(0).integers(0, 256, (s.batch, c.channels, *c.resolution), np.uint8)
+    shape = (s.batch, *c.stored_shape)
+    integers = np.random.default_rng(0).integers(0, 256, (s.batch, *c.made_shape), np.uint8)
     times = []
     for step in range(WARM_UP + MEASURED):
         random = Draws(device, (s.seed, step), Rows(s.batch))
@@ -113,22 +114,22 @@ def rehearse(state: TrainState, plan: Plan) -> Rehearsal:
     judge = _unlearned_judge(plan, integers)
     real, labels = reals[0]
     look_s = 0.0
-    if len(real) >= FEWEST_REALS:
+    if len(real) >= FEWEST_REALS and plan.task.inspects:
         monitor = Monitor(real, labels, seed=s.seed, batch=s.micro_batch or SAMPLES)
         look_s = _timed(lambda: monitor.inspect(state), device)
 
     def small_score() -> None:
-        pictures = state.model().sample(range(SCORED), batch=256)
-        judge.extract(cast(Integers, np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))))
+        judge.extract(plan.task.make_some(state.model(), scored))
 
-    sample_s = _timed(small_score, device) / SCORED
+    scored = min(SCORED, plan.task.samples_of_score(10**9))
+    sample_s = _timed(small_score, device) / scored
     return Rehearsal(s.batch * s.n_critic / seconds, look_s, sample_s, peak_memory_mb(device))
 
 
 def _unlearned_judge(plan: Plan, images: Integers) -> Features:
     """The network that pictures are compared in, after a few batches: what it holds in memory, and its speed."""
     c, generator = plan.config, torch.Generator().manual_seed(0)
-    net = FeatureNet(c.channels, *c.resolution, PROJECTION, generator)
+    net = FeatureNet(*c.made_shape, PROJECTION, generator)
     set_input_range(net, images)
     net.to(plan.device)
     train_contrastive(net, images, 2 * len(images), generator, None)

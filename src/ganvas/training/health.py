@@ -16,7 +16,7 @@ def in_words(stats: Mapping[str, float], objective: str) -> str:
     """What D's answers say about the balance of the game. A loss says nothing about quality, so none is read here."""
     if not all(math.isfinite(value) for value in stats.values()):
         return "diverged: a number is not finite"
-    if objective in ("wasserstein", "relativistic", "least_squares"):
+    if objective in ("wasserstein", "relativistic", "relativistic_average", "least_squares"):
         gap = stats["real_logit"] - stats["fake_logit"]
         if gap < 0:
             return "D cannot tell them apart just now"

@@ -9,13 +9,13 @@ from ganvas.data.store import Store
 from ganvas.evaluation.feature_net import FeatureNet
 from ganvas.evaluation.features import learn_features
 from ganvas.games.engine import Engine
-from ganvas.model import ModelConfig
+from ganvas.model_folder import Config
 from ganvas.networks.projected import SequentialMaps
 from ganvas.networks.sizes import Size
 from ganvas.networks.table import NETWORKS
 
 
-def learned(config: ModelConfig, store: Store, engine: Engine, effort: float = 1.0) -> nn.Module | None:
+def learned(config: Config, store: Store, engine: Engine, effort: float = 1.0) -> nn.Module | None:
     """The network that the judge trains on these pictures; None for a family that looks at the pictures themselves."""
     if not NETWORKS[config.network].looks_through:
         return None

@@ -19,7 +19,6 @@ from ganvas.games.engine import Engine, open_engine
 from ganvas.model import Model, load
 from ganvas.networks.biggan import standing_statistics
 from ganvas.settings import TrainSettings
-from ganvas.training import looked_through
 from ganvas.training.checkpoint import (
     Checkpoint,
     load_best_checkpoint,
@@ -55,8 +54,8 @@ class Run:
     cause: str = ""
 
     @property
-    def model(self) -> Model:
-        """The averaged generator."""
+    def model(self) -> Any:
+        """What was trained, averaged: a Model, or a PictureModel where the run paints from pictures."""
         return load(self.path)
 
     @property
@@ -79,7 +78,7 @@ def train(
     watch: Callback | None = None,
     **settings: Any,
 ) -> Run:
-    """Train one GAN on the pictures of `source` and return the run, with model, samples, verdict and report written.
+    """Train one network on the pictures of `source`; the run, with model, samples, verdict and report written.
 
     `settings` are the fields of `TrainSettings`; what is not given comes from the recipe. `store`: where the decoded
     pictures go instead of the cache. `started`: time.monotonic() when the command began, for `minutes`.
@@ -149,7 +148,7 @@ def open_session(
     """
     data, plan, alone = settled.store, settled.plan, engine.is_main
     problems: list[str] = []
-    features = looked_through.learned(plan.config, data, engine, judge_effort(plan.settings.minutes))
+    features = plan.task.looks_through(plan.config, plan.settings, data, engine, judge_effort(plan.settings.minutes))
     state = TrainState.create(plan.settings, plan.config, engine, problems.append, features)
     facts = first_facts(plan, data, state)
     if settled.probe is not None:
@@ -169,7 +168,8 @@ def open_session(
         journal.say(f"lock       {recovered}")
     introduce(journal, folder, plan, data, facts)
     say_checkup(journal, folder, settled.checkup)
-    judge = learn_judge(data, plan.settings.minutes, engine.device, journal) if alone else None
+    eyes = plan.task.judged_by(data, plan.settings)
+    judge = learn_judge(eyes, plan.settings.minutes, engine.device, journal) if alone else None
     stop = stack.enter_context(StopRequest())
     session = Session(folder, data, plan, state, judge, journal, stop, facts, started, settled.source, problems)
     for line in begin(session, checkpoint):
@@ -244,6 +244,7 @@ def write_results(session: Session) -> None:
     )
     verdict = finish(
         session.folder,
+        session.plan.task,
         session.store,
         with_standing_statistics(best_model(session), session.plan.settings),
         session.plan.settings,
@@ -263,10 +264,11 @@ def write_results(session: Session) -> None:
 STANDING_SEED = 3_000_000  # the first, apart from those of scores and verdicts
 
 
-def with_standing_statistics(model: Model, settings: TrainSettings) -> Model:
+def with_standing_statistics(model: Any, settings: TrainSettings) -> Any:
     """The model with BatchNorm statistics of its own weights, where the settings ask for some batches of them."""
     if not settings.standing_batches:
         return model
+    assert isinstance(model, Model), "no recipe but those of generation asks for it"
 
     def draw(number: int) -> tuple[Tensor, Tensor | None]:
         seeds = range(STANDING_SEED + number * settings.batch, STANDING_SEED + (number + 1) * settings.batch)
@@ -277,8 +279,8 @@ def with_standing_statistics(model: Model, settings: TrainSettings) -> Model:
     return Model(model.G, model.config, model.device)
 
 
-def best_model(session: Session) -> Model:
-    """The averaged generator of the moment with the least distance; as it is now where no score was taken."""
+def best_model(session: Session) -> Any:
+    """The average of the moment with the least distance; as it is now where no score was taken."""
     watch, state = session.watch, session.state
     model = state.model()
     if watch is None or watch.best.images is None or watch.best.images == state.images:
@@ -289,4 +291,4 @@ def best_model(session: Session) -> Model:
     restore_network("G_ema", state.G_ema, checkpoint.tensors)
     session.facts["best_images"] = watch.best.images
     session.journal.say(f"best       the moment after {watch.best.images:,} images becomes the model")
-    return Model(state.G_ema, state.config.model_copy(update={"images_seen": watch.best.images}), session.plan.device)
+    return state.config.model_copy(update={"images_seen": watch.best.images}).holding(state.G_ema, session.plan.device)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features
 from ganvas.games.noise import generator_for
+from ganvas.model import ModelConfig
 from ganvas.training.measurement import Measurement
 from ganvas.training.random_features import RandomFeatures
 from ganvas.training.state import TrainState
@@ -82,8 +83,10 @@ class Monitor:
         Nothing of the state changes, buffers and random streams included; gradients are read where the last step
         left them, and left out of the numbers where there are none.
         """
-        game = state.game
-        z = torch.randn((self.samples, state.config.z_dim), generator=generator_for("cpu", self.seed, 0, _NOISE_STREAM))
+        game, config = state.game, state.config
+        assert isinstance(config, ModelConfig), "only what draws from noise is inspected"
+        assert game.D is not None
+        z = torch.randn((self.samples, config.z_dim), generator=generator_for("cpu", self.seed, 0, _NOISE_STREAM))
         z = z.to(self.shown.device)
         averaged = self._run(state.G_ema, z, self.labels)
         with as_it_was(game.G):

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 
-from ganvas.data.contract import Source
+from ganvas.data.facts import DataFacts
 from ganvas.data.options import SourceOptions
-from ganvas.data.store import Store, StoreOptions, StorePlan
+from ganvas.data.store import StoreOptions
 from ganvas.errors import GanvasError, UsageError
-from ganvas.model import ModelConfig
-from ganvas.networks.table import NETWORKS, check_size
-from ganvas.recipes import Recipe, choose_recipe, find_recipe
+from ganvas.model_folder import Config
+from ganvas.recipes import Recipe, find_recipe
 from ganvas.settings import DataSettings, TrainSettings, build_data_settings, build_settings
+from ganvas.tasks.contract import Task
+from ganvas.tasks.table import find_task
 from ganvas.training.budget import DEFAULT_MINUTES
 from ganvas.training.run_folder import write_text_atomically
+
+__all__ = ["DataFacts", "Plan", "make_plan", "read_settings", "settings_for_resume", "write_settings"]
 
 # What may change when a run goes on: how long, where, and what is written. The rest would make it another run.
 FREE_ON_RESUME = {
@@ -51,6 +53,15 @@ FIXED_ON_RESUME = {
     "network_options",
     "d_norm",
     "optimizer",
+    "task",
+    "game",
+    "direction",
+    "degrade",
+    "domains",
+    "one_hot",
+    "d_scales",
+    "d_sees_input",
+    "pool",
 }
 
 
@@ -61,8 +72,9 @@ class Plan:
     recipe: Recipe
     why: str
     settings: TrainSettings
-    config: ModelConfig
+    config: Config
     device: torch.device
+    task: Task
 
 
 def store_options(overrides: dict[str, Any], device: torch.device) -> StoreOptions:
@@ -79,37 +91,6 @@ def _of_data(overrides: dict[str, Any]) -> DataSettings:
     return build_data_settings({k: v for k, v in overrides.items() if k.replace("-", "_") in DataSettings.model_fields})
 
 
-@dataclass(frozen=True)
-class DataFacts:
-    """What networks and settings need to know of the data."""
-
-    height: int
-    width: int
-    channels: int
-    bits: int
-    train_count: int
-    class_names: tuple[str, ...]  # () when trained without labels
-    class_shares: tuple[float, ...]
-
-    @classmethod
-    def of_store(cls, store: Store) -> DataFacts:
-        shares = store.class_shares
-        names = store.class_names if shares is not None else ()
-        known = () if shares is None else tuple(float(s) for s in shares)
-        return cls(store.height, store.width, store.channels, store.bits, store.train_count, names, known)
-
-    @classmethod
-    def of_plan(cls, plan: StorePlan, source: Source) -> DataFacts:
-        """Before a store is written: pictures that turn out to be broken are still counted."""
-        names: tuple[str, ...] = ()
-        shares: tuple[float, ...] = ()
-        if plan.labelled and source.labels is not None:
-            names = source.class_names
-            counts = np.bincount(source.labels[~source.held_out], minlength=len(names))
-            shares = tuple(float(s) for s in counts / counts.sum())
-        return cls(plan.height, plan.width, plan.channels, plan.bits, plan.train_count, names, shares)
-
-
 def make_plan(
     data: DataFacts,
     source_name: str,
@@ -117,44 +98,18 @@ def make_plan(
     overrides: dict[str, Any],
     device: torch.device,
 ) -> Plan:
-    """The recipe (the user's or the one chosen), its cells overridden by the user's words, and what G will draw."""
-    size = (data.height, data.width)
+    """The recipe (the user's or the one chosen), its cells overridden by the user's words, and what G will make."""
+    task = find_task(recipe_name, overrides.get("task"))
     if recipe_name:
         recipe, why = find_recipe(recipe_name), "asked for"
     else:
-        recipe, why = choose_recipe(
-            size=size, pictures=data.train_count, labelled=bool(data.class_names), device=device.type
-        )
+        recipe, why = task.choose_recipe(data, overrides, device)
     cells = dict(overrides)
     if cells.get("minutes") is None and cells.get("images") is None:
         cells["minutes"] = DEFAULT_MINUTES
-    resolved = {"resolution": size, "channels": data.channels, "labels": bool(data.class_names)}
-    settings = build_settings({**recipe.cells, **cells, **resolved})
-    check_size(settings.network, size)
-    if NETWORKS[settings.network].labels == "unused" and data.class_names:
-        data = replace(data, class_names=(), class_shares=())
-        settings = settings.model_copy(update={"labels": False})
-        why += f"; the labels are not used, {settings.network} does without"
-    if NETWORKS[settings.network].labels == "needed" and len(data.class_names) < 2:
-        raise UsageError(
-            f"the network '{settings.network}' needs pictures of two classes or more, and {source_name} has no labels "
-            "(or they are switched off): give class folders or --labels-file, or use another --recipe"
-        )
-    config = ModelConfig(
-        network=settings.network,
-        resolution=size,
-        channels=data.channels,
-        bits=data.bits,
-        z_dim=settings.z_dim,
-        width=settings.width,
-        max_width=settings.max_width,
-        network_options=settings.network_options,
-        class_names=data.class_names,
-        class_shares=data.class_shares,
-        recipe=recipe.name,
-        source=source_name,
-    )
-    return Plan(recipe, why, settings, config, device)
+    settings = build_settings({**recipe.cells, **cells, **task.resolved(data)})
+    settings, config, more = task.planned(data, settings, recipe.name, source_name)
+    return Plan(recipe, why + more, settings, config, device, task)
 
 
 def write_settings(path: Path, recipe: str, settings: TrainSettings) -> None:

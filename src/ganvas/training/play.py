@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ganvas.data.batches import Batches
 from ganvas.data.stream_batches import StreamBatches
-from ganvas.games.generation import Stats
+from ganvas.games.contract import Stats
 from ganvas.games.noise import Draws
 from ganvas.training.checkpoint import forget_after
 from ganvas.training.health import is_finite

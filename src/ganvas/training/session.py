@@ -20,16 +20,15 @@ from ganvas.data.store import Store
 from ganvas.data.stream_batches import StreamBatches
 from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features
+from ganvas.games.contract import Batch
 from ganvas.games.engine import Engine
-from ganvas.games.generation import Batch
 from ganvas.training.budget import DEFAULT_MINUTES, Budget, training_seconds
 from ganvas.training.checkpoint import Checkpoint
-from ganvas.training.health import check_first_batch, in_words
 from ganvas.training.journal import Averager, Journal
 from ganvas.training.plan import Plan
 from ganvas.training.run_folder import RunFolder, thousands
 from ganvas.training.saver import Saver
-from ganvas.training.sheets import fake_sheet, real_sheet, save_sheet
+from ganvas.training.sheets import save_sheet
 from ganvas.training.state import TrainState
 from ganvas.training.stop import StopRequest
 from ganvas.training.trackers.opening import Trackers
@@ -91,25 +90,19 @@ def forecast_finishing(session: Session) -> float:
     """Seconds that verdict and report will take, from the time of a small share of them."""
     if session.judge is None:
         return 0.0  # the main process's clock counts
-    began, n = time.monotonic(), min(128, session.store.train_count)
-    session.judge.extract(session.store.images[:n])
-    session.state.model().sample(range(n))
-    per_picture = (time.monotonic() - began) / n
-    reference = min(session.store.train_count + session.store.held_out_count, 70_000)
-    # The look for copies, of 1000 samples and 500 real pictures, takes about as long as 3000 pictures.
-    return 3.0 + 1.3 * per_picture * (session.plan.settings.judge_samples + reference / 2 + 3_000)
+    plan = session.plan
+    return plan.task.finishing_seconds(session.state, session.store, plan.settings, session.judge)
 
 
 def make_batches(session: Session, checkpoint: Checkpoint | None) -> Batches | StreamBatches:
     """The training pictures: of the store, or of a stream of shards, from where the checkpoint left it."""
     source = session.source
-    settings, split, store = session.plan.settings, session.store.train, session.store
+    settings, store = session.plan.settings, session.store
     device, engine = session.plan.device, session.engine
     if not isinstance(source, StreamedSource):
-        labels = split.labels if settings.labels else None
         share = engine.rows(settings.batch)
         rows = slice(share.start, share.start + engine.share_of(settings.batch))
-        return Batches(split.images, labels, settings.batch, settings.seed, device, settings.mirror, rows)
+        return session.plan.task.batches(store, settings, device, rows)
     class_names = store.class_names if settings.labels else None
     kept = _position_of(checkpoint, engine)
     stream = SampleStream(
@@ -145,15 +138,14 @@ def reals_of_step(batches: Batches | StreamBatches, step: int, n_critic: int) ->
 
 
 def first_look(session: Session) -> None:
-    """Real and untrained sheets, and the mistakes that a first batch shows."""
-    D, model = session.state.game.D, session.state.model()
-    ((real, labels),) = reals_of_step(session.batches, 0, 1)
-    D.eval()  # a look must not move BatchNorm statistics
-    for problem in check_first_batch(D, real, model.draw(model.noise(range(len(real))), labels), labels):
+    """Sheets of the data and of what is made untrained, and the mistakes that a first batch shows."""
+    task, (batch,) = session.plan.task, reals_of_step(session.batches, 0, 1)
+    for problem in task.first_problems(session.state, batch):
         session.journal.warn(0, problem)
-    D.train()
-    save_sheet(session.folder.samples / "reals.png", real_sheet(session.store), source=session.facts["source"])
-    save_sheet(session.folder.samples / "fakes_init.png", fake_sheet(model), images_seen=0)
+    reals = task.real_sheet(session.store, session.plan.config)
+    save_sheet(session.folder.samples / "reals.png", reals, source=session.facts["source"])
+    fakes = task.sheet(session.state.model(), session.store)
+    save_sheet(session.folder.samples / "fakes_init.png", fakes, images_seen=0)
 
 
 def sheet_times(session: Session) -> Callable[[float], bool]:
@@ -203,7 +195,8 @@ def checkpoint_times(session: Session) -> Callable[[], bool]:
 def save_fakes(session: Session) -> None:
     """The sheet of this moment, under the number of images seen in thousands."""
     name = f"fakes{thousands(session.state.images)}.png"
-    save_sheet(session.folder.samples / name, fake_sheet(session.state.model()), images_seen=session.state.images)
+    sheet = session.plan.task.sheet(session.state.model(), session.store)
+    save_sheet(session.folder.samples / name, sheet, images_seen=session.state.images)
 
 
 def log(session: Session) -> None:
@@ -212,12 +205,11 @@ def log(session: Session) -> None:
     session.last_stats, now = session.averager.take(), time.monotonic()
     rate = (state.images - last[1]) / max(now - last[0], 1e-9)
     progress = session.budget.progress(state.images)
-    lrs = {"g_lr": game.g_optimizer.param_groups[0]["lr"], "d_lr": game.d_optimizer.param_groups[0]["lr"]}
     seconds = round(session.budget.elapsed_s, 2)
-    numbers = {**session.last_stats, **lrs}
+    numbers = {**session.last_stats, **game.rates()}
     journal.record("stats", images=state.images, step=state.step, seconds=seconds, images_per_s=rate, **numbers)
     left_s = session.budget.elapsed_s * (1 - progress) / max(progress, 1e-6)
-    words = in_words(session.last_stats, session.plan.settings.objective)
+    words = session.plan.task.in_words(session.last_stats, session.plan.settings)
     journal.show(progress, state.images, rate, left_s, words)
     if session.trackers is not None:
         finite = {name: value for name, value in numbers.items() if math.isfinite(value)}

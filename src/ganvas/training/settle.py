@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ganvas.data.checkup.checkup import Checkup, check
 from ganvas.data.contract import Source
-from ganvas.data.sources import open_source
 from ganvas.data.store import Store, open_store
 from ganvas.errors import GanvasError, UsageError
 from ganvas.games.engine import Engine
 from ganvas.progress import bar
+from ganvas.tasks.table import find_task
 from ganvas.training.checkpoint import (
     Checkpoint,
 )
@@ -25,7 +25,6 @@ from ganvas.training.plan import (
     make_plan,
     read_settings,
     settings_for_resume,
-    source_options,
     store_options,
     write_settings,
 )
@@ -72,10 +71,10 @@ def settle(
         resumed, changes = settings_for_resume(of_run, words, accept_changes=accept_changes)
         words = resumed.model_dump()
         words["labels"] = None if resumed.labels else False  # other pictures are told by their fingerprint below
+    task = find_task(recipe, words.get("task"))
+    words = task.prepared(words, engine.device)
     with bar(quiet=quiet) as show:
-        opened = open_source(source, show, source_options(words))
-        if getattr(opened, "sides", ()):
-            raise UsageError(f"{source} gives pairs and this recipe draws single pictures: add --side A or --side B")
+        opened = task.opened(source, words, show)
         wanted, kind = store_options(words, engine.device), engine.device.type
         looking, preparing = (partial(show, what) for what in ("looking at pictures", "preparing pictures"))
         checkup = engine.on_main(lambda: check(opened, options=wanted, device=kind, previews=True, progress=looking))
@@ -87,7 +86,9 @@ def settle(
             f"{source} is not what {saved.path} was trained on (other pictures, size or labels): "
             "give the same source to resume, or another --out"
         )
+    data = task.usable(data, words)
     plan = make_plan(DataFacts.of_store(data), opened.name, recipe, words, engine.device)
+    plan = replace(plan, config=task.with_data(plan.config, plan.settings, data))
     if not plan.settings.probe or saved is not None:
         return Settled(opened, data, plan, checkup, changes)
     plan, found = probe(plan, given, data, engine, quiet=quiet)
@@ -98,6 +99,8 @@ def begin(session: Session, checkpoint: Checkpoint | None) -> list[str]:
     """Give a fresh state what it goes on from, or begins with; in words where that is another run."""
     settings, said = session.plan.settings, []
     if settings.freeze_d:
+        if session.state.game.D is None:
+            raise UsageError("--freeze-d: this game has no D. Leave it out")
         frozen = freeze_first_layers(session.state.game.D, settings.freeze_d)
         said.append(f"{len(frozen)} layers of D stand still: {', '.join(frozen)}")
     if checkpoint is not None:

@@ -23,13 +23,18 @@ def begin_from(state: TrainState, path: Path) -> str:
     if is_run(path):
         checkpoint, _ = load_newest_checkpoint(RunFolder(path).checkpoints)
         if checkpoint is not None:
-            for name, network in (("G", state.game.G), ("D", state.game.D), ("G_ema", state.G_ema)):
+            images, known = int(checkpoint.counters["images"]), {key.split(".")[0] for key in checkpoint.tensors}
+            begun = {name: network for name, network in state.game.players.items() if name in known or name == "G"}
+            for name, network in {**begun, "G_ema": state.G_ema}.items():
                 _copy(network, name, checkpoint.tensors, path)
-            return f"G and D begin with the weights of {path} at {int(checkpoint.counters['images']):,} images"
+            new = "".join(f"; {name} is new" for name in state.game.players if name not in begun)
+            begin = f"{' and '.join(begun)} begin{'s' * (len(begun) == 1)}"
+            return f"{begin} with the weights of {path} at {images:,} images{new}"
     model = load(find_model_folder(path), device="cpu")
     for network in (state.game.G, state.G_ema):
         _copy(network, "G", network_tensors("G", model.G), path)
-    return f"G begins with the weights of {path}; D is new and needs a while to catch up"
+    new = "" if state.game.D is None else "; D is new and needs a while to catch up"
+    return f"G begins with the weights of {path}{new}"
 
 
 def freeze_first_layers(D: nn.Module, count: int) -> list[str]:

@@ -56,7 +56,8 @@ class TrialGround:
         self.plan, self.store, self.engine, self.looks_through = plan, store, engine, looks_through
         watch = open_watch(plan, store, judge, engine.device)
         self.monitor: Monitor | None = watch.monitor
-        self.scorer: Scorer = watch.scorer
+        assert isinstance(watch.scorer, Scorer), "trials are of generation"
+        self.scorer = watch.scorer
         self.scorer.samples = min(self.scorer.samples, MOST_SAMPLES)
 
     def settings(self, cells: dict[str, float]) -> TrainSettings:
@@ -67,6 +68,7 @@ class TrialGround:
         """The state that the run itself will begin with."""
         state = TrainState.create(settings, self.plan.config, self.engine, lambda _: None, self.looks_through)
         if settings.freeze_d:
+            assert state.game.D is not None, "trials are of generation"
             freeze_first_layers(state.game.D, settings.freeze_d)
         if settings.init_from:
             begin_from(state, Path(settings.init_from))

@@ -9,22 +9,18 @@ from typing import Any
 import torch
 
 from ganvas.data.store import Store
-from ganvas.errors import GanvasError
 from ganvas.evaluation.features import Features
-from ganvas.evaluation.rows import spread
 from ganvas.games.joint_batch_norm import alone
-from ganvas.images import to_float
+from ganvas.tasks.contract import Scorer
 from ganvas.training.best import BestSoFar
 from ganvas.training.diagnosis import Diagnosis, Diagnostician
 from ganvas.training.measurement import Measurement, inspection_interval
 from ganvas.training.monitor import Monitor
 from ganvas.training.plan import Plan
 from ganvas.training.remedy import Decision, Remedy
-from ganvas.training.score import Scorer
 from ganvas.training.state import TrainState
 
 SCORES_AT = tuple(i / 8 for i in range(1, 9))  # shares of the run
-WATCHED_REALS = 256
 
 Callback = Callable[[int, float | None, str | None], bool]
 """watch(images, distance or None, sickness or None) -> True to stop the run now."""
@@ -133,25 +129,10 @@ def open_watch(
     plan: Plan, store: Store, judge: Features, device: torch.device, callback: Callback | None = None
 ) -> Watch:
     """The watch of a run on the pictures of `store`."""
-    s = plan.settings
-    split, held_out = store.train, store.held_out
-    labelled = plan.config.classes > 0
-
-    def some(of: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
-        rows = spread(len(of), WATCHED_REALS)
-        labels = torch.from_numpy(of.labels[rows]).to(device) if labelled and of.labels is not None else None
-        return to_float(torch.from_numpy(of.images[rows])).to(device), labels
-
-    monitor: Monitor | None
-    try:
-        reals, labels = some(split)
-        held, held_labels = some(held_out) if held_out is not None and len(held_out) >= 8 else (None, None)
-        monitor = Monitor(reals, labels, held, held_labels, seed=s.seed, batch=s.micro_batch or 64)
-    except GanvasError:
-        monitor = None  # too few pictures to be watched by
+    s, task = plan.settings, plan.task
     return Watch(
-        monitor,
-        Scorer(store, judge),
+        task.monitor(store, plan.config, s, device),
+        task.scorer(store, plan.config, s, judge),
         Diagnostician(s.images, objective=s.objective, classes=plan.config.classes, pictures=store.train_count),
         Remedy(s.on_sick),
         inspection_interval(s.images, s.batch * s.n_critic),

@@ -1,0 +1,128 @@
+"""What all tasks have in common whose pictures come from pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganvas.data.facts import DataFacts
+from ganvas.data.shards.streamed import StreamedSource
+from ganvas.data.sources import Source
+from ganvas.data.store import Store
+from ganvas.errors import UsageError
+from ganvas.evaluation.features import Features
+from ganvas.games.pairing import pairing_of
+from ganvas.images import Integers, to_integers
+from ganvas.model_folder import Config
+from ganvas.picture_model import PictureConfig
+from ganvas.recipe import Recipe
+from ganvas.recipes import find_recipe
+from ganvas.settings import TrainSettings
+from ganvas.tasks.contract import Task, Words
+from ganvas.tasks.picture_sheets import painted_sheet, pairs_sheet
+from ganvas.tasks.shown import CHUNK, Shown, shown_pairs
+from ganvas.training.health import in_words
+from ganvas.training.state import TrainState
+
+SCORED = 64  # pictures of a score, in each direction
+SHOWN = 16  # pairs of a sheet
+SET_ASIDE, LEAST_TO_SET_ASIDE, MOST_SET_ASIDE = 10, 40, 200  # one in so many, of a set of at least, but at most
+
+
+class PaintingTask(Task):
+    """G paints pictures from pictures."""
+
+    default_recipe: str
+
+    def choose_recipe(self, data: DataFacts, words: Words, device: torch.device) -> tuple[Recipe, str]:
+        return find_recipe(self.default_recipe), f"the default of --task {self.name}"
+
+    def resolved(self, data: DataFacts) -> Words:
+        return {"resolution": (data.height, data.width), "labels": bool(data.class_names), "task": self.name}
+
+    def usable(self, store: Store, words: Words) -> Store:
+        """Where nothing is held out, the last tenth is: a verdict on pictures that were trained on says little."""
+        count = min(MOST_SET_ASIDE, store.train_count // SET_ASIDE)
+        if store.held_out_count or store.labels is not None or store.train_count < LEAST_TO_SET_ASIDE:
+            return store
+        note = f"nothing is held out: the last {count} of {store.train_count} are kept from training, for the verdict"
+        return replace(store, train_count=store.train_count - count, notes=(*store.notes, note))
+
+    def shown(self, store: Store, config: Config, most: int) -> Shown:
+        """Pairs for sheets, scores and the verdict."""
+        return shown_pairs(store, pairing_of(cast(PictureConfig, config)), most)
+
+    def first_problems(self, state: TrainState, batch: tuple[Tensor, Tensor | None]) -> list[str]:
+        pictures, _ = batch
+        if pictures.min() < -1.001 or pictures.max() > 1.001:
+            return [f"pictures reach from {pictures.min():.2f} to {pictures.max():.2f}, outside [-1, 1]"]
+        return []
+
+    def real_sheet(self, store: Store, config: Config) -> Integers:
+        return pairs_sheet(self.shown(store, config, SHOWN))
+
+    def sheet(self, model: Any, store: Store) -> Integers:
+        return painted_sheet(model, self.shown(store, model.config, SHOWN))
+
+    def in_words(self, stats: Mapping[str, float], settings: TrainSettings) -> str:
+        found = [f"differs from the target by {stats['l1']:.3g}"] if "l1" in stats else []
+        if "cycle" in stats:
+            found.append(f"comes back to within {stats['cycle']:.3g}")
+        if "real_logit" in stats:
+            found.append(in_words(stats, settings.objective))
+        return ", ".join(found)
+
+    def samples_of_score(self, train_count: int) -> int:
+        return SCORED
+
+    def make_some(self, model: Any, count: int) -> Integers:
+        config: PictureConfig = model.config
+        found = []
+        for _ in range(0, count, CHUNK):
+            painted = model.paint(torch.zeros(CHUNK, config.in_channels, *config.resolution))
+            found.append(to_integers(painted, config.bits).cpu().numpy())
+        return cast(Integers, np.concatenate(found)[:count])
+
+    def finishing_seconds(self, state: TrainState, store: Store, settings: TrainSettings, judge: Features) -> float:
+        """Painted once, and looked at by the judge about three times."""
+        model, few = state.model(), 8
+        shown = self.shown(store, state.config, few)
+        began = time.monotonic()
+        model.paint(shown.given(slice(0, few)))
+        painting = (time.monotonic() - began) / len(shown)
+        looked_at = self.judged_by(store, settings).images
+        began = time.monotonic()
+        judge.extract(looked_at[:64])
+        looking = (time.monotonic() - began) / min(64, len(looked_at))
+        pictures = min(settings.judge_samples, store.held_out_count or store.train_count)
+        return 4.0 + 1.5 * (pictures * (painting + 3 * looking) + min(5_000, store.train_count) * looking)
+
+
+def painter_config(
+    task: str, data: DataFacts, settings: TrainSettings, recipe: str, source: str, **more: Any
+) -> PictureConfig:
+    """What all configs of painters say alike."""
+    return PictureConfig(
+        task=task,  # type: ignore[arg-type]
+        network=settings.network,
+        bits=data.bits,
+        width=settings.width,
+        max_width=settings.max_width,
+        network_options=settings.network_options,
+        recipe=recipe,
+        source=source,
+        **more,
+    )
+
+
+def refuse_stream(source: Source) -> Source:
+    """Raises UsageError for what is streamed."""
+    if isinstance(source, StreamedSource):
+        raise UsageError(f"{source.name} is streamed, which only pictures from noise can be: leave out --stream")
+    return source

@@ -1,0 +1,316 @@
+"""One kind of picture from another without pairs: what an unpaired run needs, shows and is judged by."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ganvas.data.batches import Batches
+from ganvas.data.facts import DataFacts
+from ganvas.data.sources import Source, open_source
+from ganvas.data.store import Store
+from ganvas.data.unpaired_batches import UnpairedBatches
+from ganvas.errors import GanvasError, UsageError
+from ganvas.evaluation.features import Features, learn_features
+from ganvas.evaluation.figures import number
+from ganvas.evaluation.metrics.frechet import frechet_distance_of_features
+from ganvas.evaluation.rows import spread
+from ganvas.evaluation.verdict import Metric, Verdict
+from ganvas.images import Integers, to_float, to_integers
+from ganvas.model_folder import Config
+from ganvas.picture_model import DIRECTIONS, PictureConfig, PictureModel
+from ganvas.recipe import Recipe
+from ganvas.report_words import ReportWords
+from ganvas.settings import TrainSettings
+from ganvas.tasks.contract import Scorer, Words
+from ganvas.tasks.generation import data_words
+from ganvas.tasks.measuring import MEANINGS, About, as_a_set
+from ganvas.tasks.painting import SCORED, SHOWN, PaintingTask, painter_config, refuse_stream
+from ganvas.tasks.picture_sheets import side_by_side
+from ganvas.tasks.relative import relative_frechet
+from ganvas.tasks.shown import CHUNK, FEWEST, Shown, mean_difference
+from ganvas.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from ganvas.data.download import Progress
+
+MOST_OF_A_SIDE = 10_000  # pictures that the judge looks at
+
+
+class Unpaired(PaintingTask):
+    """G paints B from A, or both ways, and has seen both kinds but no pairs."""
+
+    name = "unpaired"
+    default_recipe = "cyclegan"
+    report = ReportWords(
+        drawn="What it paints",
+        sheet="Of pictures it was not trained on where there are any: what it was given, what it painted and, where it "
+        "holds both directions, the way back",
+        reals="Pictures of both kinds from the data; they do not belong together.",
+        steps="The same pictures each time: what it was given, what it painted, the way back.",
+        beside="real pictures",
+        reading="no painter needs to do better",
+        keys=("frechet_distance_AtoB", "frechet_distance_BtoA", "cycle_error_A", "cycle_error_B"),
+    )
+
+    def opened(self, given: str | Path, words: Words, progress: Progress | None = None) -> Source:
+        source = refuse_stream(open_source(given, progress, data_words(words).source_options()))
+        if getattr(source, "sides", ()):
+            raise UsageError(f"{given} gives pairs: leave out --pairs, or learn from them with --task translate")
+        if not source.class_names:
+            raise UsageError(
+                f"{given} does not show two kinds of pictures ({source.labels_note}): give folders trainA/ and "
+                "trainB/, A/ and B/, or two class folders"
+            )
+        domains_of(source.class_names, _typed(words))
+        return source
+
+    def usable(self, store: Store, words: Words) -> Store:
+        names = domains_of(store.class_names, _typed(words))
+        for name in names:
+            count = len(rows_of_domain(store, name, held_out=False))
+            if count < FEWEST:
+                raise GanvasError(f"there are {count} training pictures of {name}: at least {FEWEST} are needed")
+        return store
+
+    def planned(
+        self, data: DataFacts, settings: TrainSettings, recipe: str, source: str
+    ) -> tuple[TrainSettings, Config, str]:
+        domains = domains_of(data.class_names, settings.domains)
+        settings = settings.model_copy(update={"domains": domains})
+        config = painter_config(
+            self.name,
+            data,
+            settings,
+            recipe,
+            source,
+            resolution=(data.height, data.width),
+            direction=settings.direction,
+            both=settings.game == "cycle",
+            in_channels=data.channels,
+            out_channels=data.channels,
+            domains=domains,
+        )
+        given, wanted = domains if settings.direction == "AtoB" else domains[::-1]
+        return settings, config, f", from {given} to {wanted}{' and back' if config.both else ''}"
+
+    def example_data(self, recipe: Recipe, size: tuple[int, int]) -> DataFacts:
+        return DataFacts(*size, 3, 8, 1_000, ("A", "B"), (0.5, 0.5))
+
+    def batches(
+        self, store: Store, settings: TrainSettings, device: torch.device, rows: slice = slice(None)
+    ) -> Batches:
+        s = settings
+        a, b = (rows_of_domain(store, name, held_out=False) for name in _settled(s))
+        return UnpairedBatches(store.images, a, b, s.batch, s.seed, device, s.mirror, rows)
+
+    def judged_by(self, store: Store, settings: TrainSettings) -> Store:
+        return domain_of(store, _settled(settings)[settings.direction == "AtoB"])
+
+    def shown(self, store: Store, config: Config, most: int) -> Shown:
+        """Pictures of the side that is painted from."""
+        return given_pictures(store, cast(PictureConfig, config), most)
+
+    def scorer(self, store: Store, config: Config, settings: TrainSettings, judge: Features) -> Scorer:
+        return UnpairedScorer(store, settings, judge)
+
+    def real_sheet(self, store: Store, config: Config) -> Integers:
+        c = cast(PictureConfig, config)
+        a, b = (given_pictures(store, c.model_copy(update={"direction": way}), SHOWN) for way in DIRECTIONS)
+        count = min(len(a), len(b))
+        return side_by_side([a.inputs[:count], b.inputs[:count]])
+
+    def sheet(self, model: Any, store: Store) -> Integers:
+        columns: list[Integers] = []
+        for one in ways_of(model):
+            shown = given_pictures(store, one.config, SHOWN)
+            there = paint_levels(one, shown.inputs)
+            columns += [shown.inputs, there]
+            if one.config.both:
+                columns.append(paint_levels(one.towards(_other(one)), there))
+        count = min(map(len, columns))
+        return side_by_side([column[:count] for column in columns], across=1 if model.config.both else 2)
+
+    def judged(
+        self, model: Any, store: Store, settings: TrainSettings, judge: Features, folder: RunFolder | None = None
+    ) -> Verdict:
+        metrics: list[Metric] = []
+        sentences: list[str] = []
+        for one in ways_of(model):
+            found, said = _way_verdict(one, store, settings, judge)
+            metrics += found
+            sentences.append(said)
+        return Verdict(tuple(metrics), " ".join(sentences), None)
+
+
+class UnpairedScorer:
+    """How far what is painted is from the wanted kind as a set, over that kind's variance; the mean of both ways."""
+
+    def __init__(self, store: Store, settings: TrainSettings, judge: Features) -> None:
+        self.store, self.settings, self.judge = store, settings, judge
+        self._references: dict[str, tuple[Features, torch.Tensor]] = {}
+
+    def score(self, model: PictureModel) -> float:
+        """Lower is better."""
+        found = []
+        for one in ways_of(model):
+            judge, reference = self._reference(one)
+            pictures = paint_levels(one, given_pictures(self.store, one.config, SCORED).inputs)
+            found.append(relative_frechet(judge.extract(pictures), reference))
+        return sum(found) / len(found)
+
+    def _reference(self, model: PictureModel) -> tuple[Features, torch.Tensor]:
+        way = model.config.direction
+        if way not in self._references:
+            judge = judge_of(model, self.store, self.settings, self.judge)
+            wanted = wanted_by(model, self.store)
+            self._references[way] = judge, judge.extract(wanted.train.images)
+        return self._references[way]
+
+
+def _way_verdict(
+    model: PictureModel, store: Store, settings: TrainSettings, judge: Features
+) -> tuple[list[Metric], str]:
+    """Of one direction: how near to the wanted kind, and how far a picture comes back from itself."""
+    config, way = model.config, model.config.direction
+    shown, wanted = given_pictures(store, config, settings.judge_samples), wanted_by(model, store)
+    about, eyes = About(store, model, shown.which, len(shown)), judge_of(model, store, settings, judge)
+    painted = paint_levels(model, shown.inputs)
+    reference, held = eyes.extract(wanted.train.images), wanted.held_out
+    if held is not None and len(held) >= FEWEST:
+        stand_in, against, pair = eyes.extract(held.images), reference, "held-out pictures against training ones"
+    else:
+        stand_in, against = reference[::2], reference[1::2]
+        pair = "one half of the training pictures against the other"
+    better, meaning = MEANINGS["frechet_distance"]
+    passport = about.passport(f"frechet_distance_{way}", "training pictures", len(reference), eyes)
+    frechet = Metric(
+        frechet_distance_of_features(eyes.extract(painted), reference),
+        replace(passport, reference_fingerprint=wanted.fingerprint),
+        better,
+        meaning,
+        real_value=frechet_distance_of_features(stand_in, against),
+        real_pair=pair,
+        input_value=frechet_distance_of_features(eyes.extract(shown.inputs), reference),
+    )
+    given, made = _names(model)
+    said = f"From {given} to {made}: {as_a_set(frechet, eyes.features)}"
+    said += f" The {len(shown)} {shown.which} pictures of {given} as they are: {number(frechet.input_value or 0)}."
+    if not config.both:
+        return [frechet], said
+    back = paint_levels(model.towards(_other(model)), painted)
+    error = about.mean("cycle_error", mean_difference(back, shown.inputs))
+    error = replace(error, passport=replace(error.passport, metric=f"cycle_error_{way[0]}"))
+    said += f" There and back a picture of {given} differs from itself by {number(error.value)} (black to white is 1)."
+    return [frechet, error], said
+
+
+def domains_of(class_names: tuple[str, ...], asked: tuple[str, str] | None) -> tuple[str, str]:
+    """Which classes are A and B. Raises UsageError where that is not said or not there."""
+    shown = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
+    if asked is None:
+        if len(class_names) == 2:
+            return class_names[0], class_names[1]
+        raise UsageError(f"there are {len(class_names)} kinds of pictures: choose two with --domains, of {shown}")
+    missing = [name for name in asked if name not in class_names]
+    if missing:
+        raise UsageError(f"--domains {','.join(asked)}: there is no {missing[0]}, only {shown}")
+    return asked
+
+
+def rows_of_domain(store: Store, name: str, *, held_out: bool) -> NDArray[np.int64]:
+    """The numbers of the pictures of one kind: for training, or held out."""
+    assert store.labels is not None, "the source was asked for classes"
+    found: NDArray[np.int64] = np.flatnonzero(store.labels == store.class_names.index(name))
+    chosen: NDArray[np.int64] = found[(found >= store.train_count) == held_out]
+    return chosen
+
+
+def domain_of(store: Store, name: str) -> Store:
+    """One kind of pictures as a store of its own, with a place for the features that are learned from it."""
+    train, held = (rows_of_domain(store, name, held_out=held_out) for held_out in (False, True))
+    chosen = [rows[spread(len(rows), MOST_OF_A_SIDE)] for rows in (train, held)]
+    images: Any = np.asarray(store.images)[np.concatenate(chosen)]
+    number = store.class_names.index(name)
+    path = store.path / f"class-{number}"
+    with contextlib.suppress(OSError):  # what cannot be kept is learned again
+        path.mkdir(exist_ok=True)
+    return replace(
+        store,
+        path=path,
+        images=images,
+        labels=None,
+        class_names=(),
+        train_count=len(chosen[0]),
+        fingerprint=f"{store.fingerprint}-{number}",
+    )
+
+
+def given_pictures(store: Store, config: PictureConfig, most: int) -> Shown:
+    """Pictures of the side that is painted from, held-out ones where there are enough; their own targets."""
+    name = config.domains[config.direction == "BtoA"]
+    rows, which = rows_of_domain(store, name, held_out=True), "held-out"
+    if len(rows) < FEWEST:
+        rows, which = rows_of_domain(store, name, held_out=False), "training"
+    rows = rows[spread(len(rows), most)]
+    pictures: Integers = np.asarray(store.images)[rows]
+    return Shown(pictures, pictures, None, which, rows)
+
+
+def wanted_by(model: PictureModel, store: Store) -> Store:
+    """The kind of pictures that a model paints."""
+    return domain_of(store, model.config.domains[model.config.direction == "AtoB"])
+
+
+def judge_of(model: PictureModel, store: Store, settings: TrainSettings, judge: Features) -> Features:
+    """What judges one direction: the run's judge, which learned the wanted kind, or one of the other kind."""
+    if model.config.direction == settings.direction:
+        return judge
+    from ganvas.training.finish import judge_effort
+
+    return learn_features(wanted_by(model, store), device=judge.net.mean.device, effort=judge_effort(settings.minutes))
+
+
+def ways_of(model: PictureModel) -> list[PictureModel]:
+    """The model in each direction that it holds."""
+    return [model.towards(way) for way in model.directions]
+
+
+def paint_levels(model: PictureModel, pictures: Integers) -> Integers:
+    """[N, C, H, W] integers -> what the model makes of them."""
+    found = []
+    for start in range(0, len(pictures), CHUNK):
+        some = to_float(torch.from_numpy(np.ascontiguousarray(pictures[start : start + CHUNK])))
+        found.append(to_integers(model.paint(some), model.config.bits).cpu().numpy())
+    return cast(Integers, np.concatenate(found))
+
+
+def _other(model: PictureModel) -> str:
+    return "BtoA" if model.config.direction == "AtoB" else "AtoB"
+
+
+def _names(model: PictureModel) -> tuple[str, ...]:
+    """What it is given, and what it makes."""
+    domains = model.config.domains
+    return domains if model.config.direction == "AtoB" else domains[::-1]
+
+
+def _typed(words: Words) -> tuple[str, str] | None:
+    """--domains as the user gave it, checked as a setting is."""
+    from ganvas.settings import build_settings
+
+    if words.get("domains") is None:
+        return None
+    cells = {"task": "unpaired", "game": "cycle", "domains": words["domains"]}
+    return build_settings(cells).domains
+
+
+def _settled(settings: TrainSettings) -> tuple[str, str]:
+    assert settings.domains is not None, "the plan names them"
+    return settings.domains
