@@ -13,6 +13,7 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.version import __version__
 
 if TYPE_CHECKING:
+    from ganvas.augmenting import augment
     from ganvas.comparing import compare
     from ganvas.data.prepare import check_source as check
     from ganvas.data.prepare import prepare
@@ -22,14 +23,17 @@ if TYPE_CHECKING:
     from ganvas.model import Model, load
     from ganvas.report import write_report
     from ganvas.sweeps.sweep import sweep
+    from ganvas.synthetic.result import Augmented
     from ganvas.training.loop import Run, train
 
 __all__ = [
+    "Augmented",
     "GanvasError",
     "Model",
     "Run",
     "UsageError",
     "__version__",
+    "augment",
     "check",
     "compare",
     "evaluate",
@@ -50,6 +54,8 @@ _WHERE = {
     "train": "ganvas.training.loop",
     "compare": "ganvas.comparing",
     "evaluate": "ganvas.evaluating",
+    "augment": "ganvas.augmenting",
+    "Augmented": "ganvas.synthetic.result",
     "explain": "ganvas.explaining.explanation",
     "open_source": "ganvas.data.sources",
     "prepare": "ganvas.data.prepare",

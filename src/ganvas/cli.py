@@ -9,7 +9,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
-from ganvas.commands import judging, pictures, training, using
+from ganvas.commands import augmenting, judging, pictures, training, using
 from ganvas.commands.printing import complain
 from ganvas.errors import GanvasError
 from ganvas.settings import explain
@@ -36,6 +36,7 @@ app.command(judging.evaluate)
 app.command(judging.compare)
 app.command(judging.rate)
 app.command(judging.explain_run, name="explain")
+app.command(augmenting.augment)
 app.command(using.report)
 app.command(using.recipes)
 app.command(using.doctor)

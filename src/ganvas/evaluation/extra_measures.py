@@ -13,13 +13,14 @@ from ganvas.errors import UsageError
 from ganvas.evaluation.backbones.contract import Backbone
 from ganvas.evaluation.feature_training import Progress
 from ganvas.evaluation.features import Features
-from ganvas.evaluation.metrics.classification_score import Labelled, classification_score
+from ganvas.evaluation.metrics.classification_score import classification_score
 from ganvas.evaluation.metrics.feature_diversity import feature_diversity, map_distance, maps_of
 from ganvas.evaluation.metrics.fid_infinity import frechet_at_infinity
 from ganvas.evaluation.metrics.frechet import Statistics
 from ganvas.evaluation.metrics.inception_score import inception_score
 from ganvas.evaluation.metrics.intra_class import intra_class
 from ganvas.evaluation.metrics.kernel import kernel_distances
+from ganvas.evaluation.metrics.labelled import Labelled
 from ganvas.evaluation.metrics.ms_ssim import ms_ssim_diversity
 from ganvas.evaluation.metrics.path_length import PathLength, path_length_in_w, path_length_in_z
 from ganvas.evaluation.metrics.sliced_wasserstein import sliced_wasserstein

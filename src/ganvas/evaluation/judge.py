@@ -27,7 +27,7 @@ from ganvas.evaluation.memorisation.look import MOST_BY_FEATURES, Seen
 from ganvas.evaluation.memorisation.reals import Reals
 from ganvas.evaluation.memorisation.result import Memorisation
 from ganvas.evaluation.metrics import modes
-from ganvas.evaluation.metrics.classification_score import Labelled
+from ganvas.evaluation.metrics.labelled import Labelled
 from ganvas.evaluation.passport import Drawn, Passport
 from ganvas.evaluation.reference_cache import reference_features
 from ganvas.evaluation.rows import spread

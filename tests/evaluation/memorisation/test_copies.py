@@ -9,7 +9,7 @@ import pytest
 from copyists import COPYISTS, Averages, clipped, copies, digits, photo_patches, with_noise
 
 from ganvas.evaluation.memorisation.check import check_memorisation, pair_pictures
-from ganvas.evaluation.memorisation.look import Look, look_for_copies
+from ganvas.evaluation.memorisation.look import CopyFinder, Look
 from ganvas.evaluation.memorisation.rates import Rate
 from ganvas.evaluation.memorisation.reals import Reals
 
@@ -36,7 +36,7 @@ def make_case(pictures: np.ndarray, alike: float) -> Case:
     half, rest = len(pictures) // 2, len(pictures) - HONEST
     train, held_out, honest = pictures[:half], pictures[half:rest], pictures[rest:]
     samples = np.concatenate([honest, *(copies(train, kind, PLANTED)[0] for kind in COPYISTS)])
-    look = look_for_copies(samples, np.arange(len(samples)), Reals(train, held_out), Averages())
+    look = CopyFinder(Reals(train, held_out), Averages()).look(samples, np.arange(len(samples)))
     return Case(train, held_out, honest, look, alike)
 
 

@@ -9,7 +9,7 @@ from copyists import Averages
 
 from ganvas.evaluation.memorisation import reals, search
 from ganvas.evaluation.memorisation.closeness import closeness, copy_threshold, stricter
-from ganvas.evaluation.memorisation.look import BY_FEATURES, Seen, look_for_copies
+from ganvas.evaluation.memorisation.look import BY_FEATURES, CopyFinder, Seen
 from ganvas.evaluation.memorisation.reals import Reals
 from ganvas.evaluation.memorisation.search import (
     NOBODY,
@@ -102,7 +102,7 @@ def test_features_that_are_known_say_what_is_searched_by_features(monkeypatch):
     train, features = noise(100, seed=0), Averages(4)
     rows = np.arange(1, 100, 3)
     known = Seen(rows, features.extract(train[rows]))
-    look = look_for_copies(train[[4, 97]], np.arange(2), Reals(train), features, seen=known)
+    look = CopyFinder(Reals(train), features, known).look(train[[4, 97]], np.arange(2))
     assert look[BY_FEATURES].searched == len(rows)
     assert look[BY_FEATURES].train_rows.tolist() == [4, 97]
     assert look["pixels"].train_rows.tolist() == [4, 97]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from bars import bars
 
-from ganvas.evaluation.metrics.classification_score import Labelled, classification_score
+from ganvas.evaluation.metrics.classification_score import classification_score
+from ganvas.evaluation.metrics.labelled import Labelled
 
 REAL, TEST = Labelled(*bars(60, seed=1)), Labelled(*bars(200, seed=2))
 

@@ -11,7 +11,7 @@ from ganvas.evaluation.memorisation.alignment import moves
 from ganvas.evaluation.memorisation.closeness import HALF
 from ganvas.evaluation.memorisation.descriptors import small_size
 from ganvas.evaluation.memorisation.groups import judge_groups
-from ganvas.evaluation.memorisation.look import AS_IS, BY_FEATURES, RECOLOURED, Look, Seen, View, look_for_copies
+from ganvas.evaluation.memorisation.look import AS_IS, BY_FEATURES, RECOLOURED, CopyFinder, Look, Seen, View
 from ganvas.evaluation.memorisation.membership import measure_membership
 from ganvas.evaluation.memorisation.rates import Rate
 from ganvas.evaluation.memorisation.reals import Reals
@@ -32,13 +32,13 @@ def check_memorisation(
 ) -> Memorisation:
     """Look up to 1000 samples, spread over all, up among up to 60 000 training pictures: [N, C, H, W] integers.
 
-    sample_features: [N, F] of all samples, if they are known; seen: as for `look_for_copies`. Training pictures that
+    sample_features: [N, F] of all samples, if they are known; seen: as for `CopyFinder`. Training pictures that
     are exactly equal count as one. Memory does not grow with their number.
     """
     if sample_features is None:
         sample_features = features.extract(samples)
     rows = spread(len(samples), MOST_COMPARED)
-    look = look_for_copies(samples, rows, reals, features, sample_features[torch.from_numpy(rows)], seen)
+    look = CopyFinder(reals, features, seen).look(samples, rows, sample_features[torch.from_numpy(rows)])
     copies, real_copies = look.copies(), look.real_copies()
     worst = look.suspicion().argsort(stable=True)[:SHOWN].tolist()
     return Memorisation(

@@ -101,36 +101,38 @@ class Look:
         return float(found.double().mean())
 
 
-def look_for_copies(
-    samples: Integers,
-    rows: NDArray[np.int64],
-    reals: Reals,
-    features: Backbone,
-    sample_features: Tensor | None = None,
-    seen: Seen | None = None,
-) -> Look:
-    """Look the samples of those rows up among the training pictures: [N, C, H, W] integers -> Look of [len(rows)].
+class CopyFinder:
+    """Training pictures, and what is usual for real ones, among which samples are looked up any number of times.
 
-    sample_features: [len(rows), F] if they are known; seen: only those training pictures are searched by features;
-    without, up to 5000, spread over all. `Look.copies()` says which samples to keep from use.
+    seen: only those training pictures are searched by features; without, up to 5000, spread over all.
     """
-    gallery = reals.gallery(None if seen is None else seen.rows)
-    left_out, words = reals.left_out(gallery)
-    queries = Queries(samples, rows, torch.full((len(rows),), NOBODY))
-    ours, theirs = search_pixels([queries, left_out], gallery)
-    views = [
-        _view(AS_IS, ours.as_is, theirs.as_is, gallery),
-        _view(RECOLOURED, ours.recoloured, theirs.recoloured, gallery),
-    ]
 
-    fewer, fewer_features = _with_features(gallery, features, seen)
-    known = features.extract(samples, rows=rows) if sample_features is None else sample_features
-    straight = torch.cat([known, features.extract(left_out.images, rows=left_out.rows)])
-    mirrored = torch.cat([features.extract(_mirrored(one)) for one in (queries, left_out)])
-    kin = torch.cat([queries.kin, left_out.kin])
-    by_features = search_features(straight, mirrored, kin, fewer, fewer_features, FEATURE_NEIGHBOURS)
-    views.append(_view(BY_FEATURES, by_features[: len(rows)], by_features[len(rows) :], fewer))
-    return Look.of(views, words)
+    def __init__(self, reals: Reals, features: Backbone, seen: Seen | None = None) -> None:
+        self._features = features
+        self._gallery = reals.gallery(None if seen is None else seen.rows)
+        left_out, self.left_out = reals.left_out(self._gallery)  # the second in words
+        self._fewer, self._fewer_features = _with_features(self._gallery, features, seen)
+        (self._in_pixels,) = search_pixels([left_out], self._gallery)
+        self._by_features = self._search_features(left_out, features.extract(left_out.images, rows=left_out.rows))
+
+    def look(self, samples: Integers, rows: NDArray[np.int64], sample_features: Tensor | None = None) -> Look:
+        """The samples of those rows, at least one: [N, C, H, W] integers -> Look of [len(rows)].
+
+        sample_features: [len(rows), F] if they are known. `Look.copies()` says which to keep from use.
+        """
+        queries = Queries(samples, rows, torch.full((len(rows),), NOBODY))
+        (ours,), theirs = search_pixels([queries], self._gallery), self._in_pixels
+        known = self._features.extract(samples, rows=rows) if sample_features is None else sample_features
+        views = [
+            _view(AS_IS, ours.as_is, theirs.as_is, self._gallery),
+            _view(RECOLOURED, ours.recoloured, theirs.recoloured, self._gallery),
+            _view(BY_FEATURES, self._search_features(queries, known), self._by_features, self._fewer),
+        ]
+        return Look.of(views, self.left_out)
+
+    def _search_features(self, queries: Queries, known: Tensor) -> Found:
+        mirrored = self._features.extract(_mirrored(queries))
+        return search_features(known, mirrored, queries.kin, self._fewer, self._fewer_features, FEATURE_NEIGHBOURS)
 
 
 def _with_features(gallery: Gallery, features: Backbone, seen: Seen | None) -> tuple[Gallery, Tensor]:

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -33,6 +34,12 @@ class Gallery:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @cached_property
+    def descriptors(self) -> list[tuple[slice, Tensor, Tensor]]:
+        """By pieces: their place, coarse pictures and spectra. Up to 1.4 kB a picture, kept for the next search."""
+        described = ((place, describe(self.images, piece)) for place, piece in _pieces(self))
+        return [(place, found.coarse, found.spectrum) for place, found in described]
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ def different_rows(images: Integers, rows: NDArray[np.int64]) -> NDArray[np.int6
 
 
 def search_pixels(many: Sequence[Queries], gallery: Gallery, coarse: int = 6, spectral: int = 4) -> list[FoundInPixels]:
-    """For each set of queries its candidates by their descriptors, then aligned; the gallery is gone through once.
+    """For each set of queries its candidates by their descriptors, then aligned; the gallery is read once.
 
     `coarse` candidates by the coarse picture, `spectral` by the spectrum, as is and mirrored each.
     """
@@ -113,9 +120,8 @@ def search_pixels(many: Sequence[Queries], gallery: Gallery, coarse: int = 6, sp
         _Lookup.start(torch.cat([some.spectrum for some in seen]), spectral),
         _Lookup.start(torch.cat([some.mirrored_spectrum for some in seen]), spectral),
     ]
-    for place, piece in _pieces(gallery):
-        of_piece = describe(gallery.images, piece)
-        bases = of_piece.coarse, of_piece.spectrum, of_piece.spectrum
+    for place, coarse_pictures, spectra in gallery.descriptors:
+        bases = coarse_pictures, spectra, spectra
         forbidden = _forbidden(kin, gallery, place)
         lookups = [look.add(base, place.start, forbidden) for look, base in zip(lookups, bases, strict=True)]
     places = torch.cat([look.places for look in lookups], 1)

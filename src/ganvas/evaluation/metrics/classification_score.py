@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
@@ -19,18 +18,11 @@ from numpy.typing import NDArray
 from ganvas.evaluation.feature_net import FeatureNet
 from ganvas.evaluation.feature_training import default_pictures, load, set_input_range, train_classifier
 from ganvas.evaluation.metrics.interval import Interval, mean_interval
+from ganvas.evaluation.metrics.labelled import Labelled, joined
 from ganvas.evaluation.metrics.pictures import checked_alike, row_pieces
 from ganvas.images import Integers
 
 SEEDS = (0, 1, 2, 3, 4)
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Pictures [N, C, H, W] uint8 or uint16, and the class of each [N], from 0 up."""
-
-    images: Integers
-    labels: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -87,64 +79,42 @@ def classification_score(
     if classes < 2 or len(seeds) < 2:
         raise ValueError(f"{classes} classes and {len(seeds)} seeds: give at least two of each")
     if pictures is None:
-        pictures = default_pictures(_net(real.images, classes, torch.Generator()), len(real.images))
+        pictures = default_pictures(classifier_for(real.images, classes, torch.Generator()), len(real.images))
 
-    trained_on = {"generated": generated, "real": real, "joined": _joined(generated, real)}
+    trained_on = {"generated": generated, "real": real, "joined": joined(generated, real)}
     found: dict[str, list[float]] = {name: [] for name in trained_on}
     for seed in seeds:
         for name, one in trained_on.items():
             if progress is not None:
                 progress(f"training on {name} pictures, seed {seed}")
-            found[name].append(_accuracy(one, test, classes, pictures, seed, device))
+            found[name].append(float(recognised(one, test, classes, pictures, seed, device).mean()))
     gains = [joined - alone for joined, alone in zip(found["joined"], found["real"], strict=True)]
-    scores = {name: _over_seeds(values) for name, values in {**found, "gain": gains}.items()}
+    scores = {name: over_seeds(values) for name, values in {**found, "gain": gains}.items()}
     return ClassificationScore(**scores, test_pictures=len(test.images), pictures_shown=pictures)
 
 
-def _accuracy(
-    train: Labelled, test: Labelled, classes: int, pictures: int, seed: int, device: torch.device | str
-) -> float:
-    """Of a classifier trained from that seed."""
+def recognised(
+    train: Labelled, test: Labelled, classes: int, pictures: int, seed: int, device: torch.device | str = "cpu"
+) -> NDArray[np.bool_]:
+    """Which of the test pictures a classifier gets right that is shown so many of `train`, from that seed: [N]."""
     generator = torch.Generator().manual_seed(seed)
-    net = _net(train.images, classes, generator).to(device)
+    net = classifier_for(train.images, classes, generator).to(device)
     train_classifier(net, train.images, train.labels, np.arange(len(train.images)), pictures, generator, None)
-    right = 0
+    right = np.empty(len(test.images), np.bool_)
     with torch.inference_mode():
         for rows in row_pieces(np.arange(len(test.images)), 256):
-            predicted = net.head(net(load(test.images, rows, device))).argmax(1).cpu()
-            right += int((predicted == torch.from_numpy(test.labels[rows])).sum())
-    return right / len(test.images)
+            right[rows] = net.head(net(load(test.images, rows, device))).argmax(1).cpu().numpy() == test.labels[rows]
+    return right
 
 
-def _net(images: Integers, classes: int, generator: torch.Generator) -> FeatureNet:
+def classifier_for(images: Integers, classes: int, generator: torch.Generator) -> FeatureNet:
+    """An untrained network for pictures such as these, with their mean and spread."""
     _, channels, height, width = images.shape
     net = FeatureNet(channels, height, width, classes, generator)
     set_input_range(net, images)
     return net
 
 
-def _over_seeds(values: list[float]) -> Accuracy:
+def over_seeds(values: Sequence[float]) -> Accuracy:
+    """One accuracy, or difference of two, a seed: at least two."""
     return Accuracy(tuple(values), sum(values) / len(values), mean_interval(values))
-
-
-class _Chain:
-    """Two sets of pictures as one, of which only the rows asked for are copied: the real ones may be a memory map."""
-
-    def __init__(self, first: Integers, second: Integers) -> None:
-        self.first, self.second = first, second
-        self.shape, self.dtype = (len(first) + len(second), *first.shape[1:]), first.dtype
-
-    def __len__(self) -> int:
-        return len(self.first) + len(self.second)
-
-    def __getitem__(self, rows: NDArray[np.int64]) -> Integers:
-        picked = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        of_first = rows < len(self.first)
-        picked[of_first] = self.first[rows[of_first]]
-        picked[~of_first] = self.second[rows[~of_first] - len(self.first)]
-        return picked
-
-
-def _joined(a: Labelled, b: Labelled) -> Labelled:
-    # It is asked for nothing but its length and rows.
-    return Labelled(cast(Integers, _Chain(a.images, b.images)), np.concatenate([a.labels, b.labels]))
