@@ -6,7 +6,10 @@ to twice the width; blocks in the middle; on the way up a 1x1 convolution to sub
 the way down, and blocks; a 3x3 convolution whose result is added to the picture, as DnCNN does (Zhang et al., 2017).
 
 The blocks are 3x3, ReLU, 3x3 plus what came in, without any normalisation, which would take from a picture how bright
-and how noisy it is.
+and how noisy it is. NAFNet's own blocks (LayerNorm, depthwise convolutions, gates) have half as many parameters, but a
+training step took 1.6 times as long (32 wide, one block at each size, 64x64 pixels, one CPU core: 38 instead of 23 ms a
+picture); which of the two is better after minutes was not measured. One block is the default because it learns sooner:
+after 20 s of one core 27.2 dB against 25.3 with two, from noise of 25 levels at 20.6 (photographs, one seed).
 
 The last convolution starts at zero: untrained, the network gives its input. `reach` is finite and exact tiles are
 possible, as nothing looks at the whole picture.
@@ -41,7 +44,7 @@ class RestoreUnetPainter(Painter):
         width: int = 32,
         classes: int = 0,
         halvings: int = 2,
-        blocks: int = 2,
+        blocks: int = 1,
     ) -> None:
         super().__init__()
         checked_channels(in_channels, out_channels)
