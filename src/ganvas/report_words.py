@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class ReportWords:
     """drawn: over the sheets. by_class: added to the words on the sheet where there are classes. beside: over values of
-    real pictures. reading: what these mean. keys: metrics shown at the head. copies: whether copies are looked for.
+    real pictures. reading: what these mean. head: metrics shown at the top. copies: whether copies are looked for.
     """
 
     drawn: str
@@ -17,7 +17,7 @@ class ReportWords:
     steps: str
     beside: str
     reading: str
-    keys: tuple[str, ...]
+    head: tuple[str, ...]
     by_class: str = ""
     copies: bool = False
 
@@ -30,6 +30,6 @@ OF_GENERATION = ReportWords(
     steps="The same seeds each time: follow one place from sheet to sheet.",
     beside="real pictures",
     reading="no generator needs to do better",
-    keys=("frechet_distance", "coverage"),
+    head=("frechet_distance", "coverage"),
     copies=True,
 )

@@ -15,7 +15,7 @@ def instance_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None =
     """Each channel of each picture to mean 0 and variance 1, then gain and bias: [N, C, H, W] -> the same."""
     y = F.instance_norm(x, weight=weight, bias=bias)
     if len(x) == 1 and y.requires_grad:
-        y.register_hook(Tensor.contiguous)
+        y.register_hook(Tensor.contiguous)  # type: ignore[no-untyped-call]
     return y
 
 

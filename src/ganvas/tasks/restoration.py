@@ -55,7 +55,7 @@ class Restoration(PaintingTask):
         steps="The same pictures each time: what it was given, what it made of it, the original.",
         beside="originals",
         reading="nothing can do better",
-        keys=("psnr", "ssim", "perceptual_distance"),
+        head=("psnr", "ssim", "perceptual_distance"),
     )
 
     def prepared(self, words: Words, device: torch.device) -> Words:

@@ -53,7 +53,7 @@ class Translation(PaintingTask):
         steps="The same pictures each time: what it was given, what it painted, the target.",
         beside="real pictures",
         reading="no painter needs to do better",
-        keys=("l1", "frechet_distance"),
+        head=("l1", "frechet_distance"),
     )
 
     def opened(self, given: str | Path, words: Words, progress: Progress | None = None) -> Source:

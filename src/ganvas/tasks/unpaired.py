@@ -56,7 +56,7 @@ class Unpaired(PaintingTask):
         steps="The same pictures each time: what it was given, what it painted, the way back.",
         beside="real pictures",
         reading="no painter needs to do better",
-        keys=("frechet_distance_AtoB", "frechet_distance_BtoA", "cycle_error_A", "cycle_error_B"),
+        head=("frechet_distance_AtoB", "frechet_distance_BtoA", "cycle_error_A", "cycle_error_B"),
     )
 
     def opened(self, given: str | Path, words: Words, progress: Progress | None = None) -> Source:
