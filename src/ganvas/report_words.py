@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class ReportWords:
     """drawn: over the sheets. by_class: added to the words on the sheet where there are classes. beside: over values of
-    real pictures. reading: what these mean. head: metrics shown there. copies: whether copies are looked for.
+    real pictures. reading: what these mean. head: metrics shown at the top. copies: whether copies are looked for.
     """
 
     drawn: str

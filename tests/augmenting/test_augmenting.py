@@ -49,7 +49,7 @@ def able(monkeypatch):
     def load(path, device):
         return Model(Known(standing_or_lying, classes=2), ganvas.load(path, device).config)
 
-    monkeypatch.setattr(augmenting, "load", load)
+    monkeypatch.setattr(augmenting, "load_generator", load)
 
 
 @pytest.fixture

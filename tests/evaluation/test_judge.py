@@ -153,6 +153,7 @@ def test_the_json_document_has_a_schema_and_plain_numbers(store, features):
         "reference",
         "reference_samples",
         "better",
+        "input_value",
         "meaning",
         "real_value",
         "real_pair",

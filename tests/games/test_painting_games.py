@@ -35,7 +35,7 @@ def same(a, b):
     """Both make the same of the same pictures."""
     found, expected = seen(a), seen(b)
     for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, rtol=5e-3, atol=5e-3, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(found[name], tensor, rtol=1e-3, atol=2e-4, msg=lambda m, n=name: f"{n}: {m}")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -102,12 +102,12 @@ def test_two_processes_train_the_model_of_one(tmp_path, kind):
     one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("one.pt", "two.pt"))
     assert one.keys() == two.keys()
     for name, tensor in one.items():
-        torch.testing.assert_close(two[name], tensor, rtol=5e-3, atol=5e-3, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=2e-4, msg=lambda m, n=name: f"{n}: {m}")
 
 
 @pytest.mark.parametrize("kind", ["pix2pix", "cyclegan", "cut"])
 def test_a_turn_moves_its_own_player_alone(kind):
-    state = make_state(kind)
+    state = make_state(kind, pool=0) if kind == "cyclegan" else make_state(kind)
     game = state.game
     frozen_d = {name: tensor.clone() for name, tensor in game.D.state_dict().items()}
     game._update = lambda stats, *players: stats  # gradients are left where they are
@@ -122,7 +122,7 @@ def test_a_turn_moves_its_own_player_alone(kind):
 
 
 def test_g_learns_to_paint_the_negative():
-    state = make_state("pix2pix", g_lr=2e-3, d_lr=2e-4, width=8, l1_weight=100.0, optimizer="adam")
+    state = make_state("pix2pix", g_lr=2e-3, d_lr=2e-4, width=8, l1_weight=100.0)
     for step in range(60):
         pictures = stored(state, step)
         pictures[:, 3:] = -pictures[:, :3]

@@ -50,7 +50,9 @@ def forecast(source: str | Path, *, recipe: str | None = None, **settings: Any) 
     state = TrainState.create(plan.settings, plan.config, Engine(device), features=features)
     rehearsal = rehearse(state, plan)
     s = plan.settings
-    counted = " and ".join(f"{count_parameters(player):,} in {name}" for name, player in state.game.players.items())
+    counted = " and ".join(
+        f"{count_parameters(player):,} parameters in {name}" for name, player in state.game.players.items()
+    )
     rows = {
         "pictures": f"{data.train_count} for training, {data.held_out_count} held out, from {opened.name}",
         "prepared as": f"{data.height}x{data.width}, {data.channels} channels, {data.bits} bits",
@@ -60,7 +62,7 @@ def forecast(source: str | Path, *, recipe: str | None = None, **settings: Any) 
         "looked at": f"{data.surveyed} headers, {len(data.skipped)} unusable",
         "recipe": f"{plan.recipe.name} ({plan.why})",
         **({"gamma": told} if (told := advice(s, plan.recipe.cells, data.train_count)) else {}),
-        "networks": f"{s.network}: parameters {counted}",
+        "networks": f"{s.network}: {counted}",
         "device": device_words(device),
         "speed": f"about {rehearsal.images_per_s:,.0f} images/s, from {MEASURED} trial steps of batch {s.batch}",
         "memory": f"about {rehearsal.peak_mb:,.0f} MB at the peak",

@@ -306,3 +306,13 @@ def test_both_files_of_a_pair_are_looked_at(tmp_path):
     assert checkup.survey.skipped_count == 1
     assert checkup.survey.skipped[0][1] == "not a picture"
     assert "--channels" not in suggested(checkup)
+
+
+def test_a_few_large_pictures_are_enough_where_they_are_cut_into_patches(tmp_path):
+    for i in range(4):
+        scene(i, (160, 160)).save(tmp_path / f"{i}.png")
+    source = FolderSource("scenes", tmp_path)
+    whole, patches = ({f.kind for f in check(source, options=StoreOptions((16, 16), fit=fit)).findings}
+                      for fit in ("crop", "patch"))  # fmt: skip
+    assert "too-few" in whole
+    assert "too-few" not in patches

@@ -39,15 +39,16 @@ class Finding:
 
 def find(survey: Survey, plan: StorePlan | None) -> tuple[Finding, ...]:
     """All findings, the worst first. plan: the store that training would use, None if no picture can be used."""
-    found = [*_use(survey), *_split(survey), *_copies(survey), *_classes(survey), *_quality(survey)]
+    patches = plan.train_count if plan is not None and plan.fit == "patch" else 0
+    found = [*_use(survey, patches), *_split(survey), *_copies(survey), *_classes(survey), *_quality(survey)]
     if plan is not None and survey.usable:
         found += [*_shape(survey, plan), *_conversions(survey, plan)]
     found += _privacy_and_extent(survey)
     return tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
-def _use(survey: Survey) -> Iterator[Finding]:
-    """Whether there are pictures, and enough of them."""
+def _use(survey: Survey, patches: int = 0) -> Iterator[Finding]:
+    """Whether there are pictures, and enough of them. patches: to train on, where pictures are cut into some."""
     small = set(survey.too_small)
     damaged = [name for name, _ in survey.skipped if name not in small]
     count = survey.skipped_count - len(survey.too_small)
@@ -75,10 +76,10 @@ def _use(survey: Survey) -> Iterator[Finding]:
     if not survey.usable:
         text = "none of the pictures can be used"
         yield Finding("no-pictures", "problem", text, "give another source, or mend the files named below")
-    elif survey.complete and survey.usable_train < MIN_PICTURES:
+    elif survey.complete and max(patches, survey.usable_train) < MIN_PICTURES:
         text = f"only {pictures(survey.usable_train)} to train on: {MIN_PICTURES} are the least"
         yield Finding("too-few", "problem", text, "training refuses to start; add pictures", count=survey.usable_train)
-    elif (train := survey.usable_train if survey.complete else survey.train) < TINY_SET:
+    elif (train := max(patches, survey.usable_train if survey.complete else survey.train)) < TINY_SET:
         text = f"only {pictures(train)} to train on: a GAN soon knows so few by heart"
         yield Finding("tiny-set", "warning", text, "add pictures, or train with --augment", count=train)
 
