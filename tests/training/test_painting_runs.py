@@ -218,7 +218,6 @@ def test_what_is_held_out_by_nobody_is_set_aside_for_the_verdict(tmp_path):
         ("pairs", {"task": "translate", "apa": True}, "--apa is a setting of pictures from noise"),
         ("pairs", {"task": "translate", "side": "A"}, "translation needs both sides"),
         ("pairs", {"pairs": "side-by-side"}, "add --side A or --side B, or --task translate"),
-        ("pairs", {"task": "translate", "one_hot": True, "resolution": 8}, "--one-hot"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_in_one_line_before_anything_is_written(data, tmp_path, folder, words, message):
