@@ -1,38 +1,43 @@
-"""Label maps whose colours are classes."""
-
-from __future__ import annotations
+"""Label maps: their colours are found, also through JPEG, and each becomes a channel."""
 
 import numpy as np
 import pytest
+import torch
 
 from ganvas.errors import UsageError
-from ganvas.one_hot import find_palette
+from ganvas.images import to_float
+from ganvas.one_hot import find_palette, to_one_hot
+
+MAP = np.array([[[0, 0, 220], [0, 220, 220]], [[0, 0, 40], [0, 40, 40]], [[0, 0, 40], [0, 40, 40]]], np.uint8)[None]
 
 
-def maps_of(*colours: tuple[int, ...], counts: tuple[int, ...]) -> np.ndarray:
-    """One map of one row: [1, C, 1, W], so many pixels of each colour."""
-    pixels = np.concatenate([np.tile(np.array(c, np.uint8), (n, 1)) for c, n in zip(colours, counts, strict=True)])
-    return pixels.T[None, :, None]
+def test_colours_are_found_the_most_frequent_first():
+    assert find_palette(MAP) == ((0, 0, 0), (220, 40, 40))
 
 
-def test_colours_are_classes_the_most_frequent_first():
-    assert find_palette(maps_of((0, 0, 0), (255, 0, 0), counts=(10, 30))) == ((255, 0, 0), (0, 0, 0))
+def test_levels_that_jpeg_has_blurred_count_for_the_colour_they_are_near_to():
+    noise = np.random.default_rng(0).integers(0, 8, (20, 3, 2, 3), np.uint8)
+    found = find_palette(MAP.repeat(20, axis=0) + noise)
+    assert len(found) == 2
+    assert all(abs(a - b) < 8 for one, other in zip(found, ((0, 0, 0), (220, 40, 40)), strict=True)
+               for a, b in zip(one, other, strict=True))  # fmt: skip
 
 
-def test_what_jpeg_made_of_a_colour_is_that_colour():
-    blurred = maps_of((200, 0, 0), (190, 8, 3), (0, 0, 0), counts=(50, 20, 40))
-    assert find_palette(blurred) == ((200, 0, 0), (0, 0, 0))
+def test_sixteen_bits_keep_their_levels():
+    assert find_palette(MAP.astype(np.uint16) * 257) == ((0, 0, 0), (220 * 257, 40 * 257, 40 * 257))
 
 
-def test_sixteen_bits_are_the_same_colours():
-    maps = maps_of((0,), (255,), counts=(3, 2))
-    assert find_palette(maps.astype(np.uint16) * 257) == ((0,), (65535,))
+def test_each_colour_becomes_a_channel():
+    channels = to_one_hot(to_float(torch.from_numpy(MAP)), find_palette(MAP))
+    red = torch.from_numpy(MAP[:, 0] == 220)
+    assert channels.shape == (1, 2, 2, 3)
+    assert torch.equal(channels[:, 1], torch.where(red, 1.0, -1.0))
+    assert torch.equal(channels[:, 0], -channels[:, 1])
 
 
-@pytest.mark.parametrize("levels", [(7,), tuple(range(0, 256, 50))])
-def test_one_colour_and_too_many_are_no_label_map(levels):
-    maps = maps_of(*((level,) for level in levels), counts=(5,) * len(levels))
-    with pytest.raises(
-        UsageError, match=r"--one-hot: side A shows \d colours that are plainly apart, a label map has 2"
-    ):
-        find_palette(maps, most=4)
+def test_a_photo_is_no_label_map():
+    photo = np.random.default_rng(0).integers(0, 256, (8, 3, 32, 32), np.uint8)
+    with pytest.raises(UsageError, match="colours that are plainly apart, a label map has 2 to 64"):
+        find_palette(photo)
+    with pytest.raises(UsageError, match="side A shows 1 colours"):
+        find_palette(np.zeros((2, 3, 4, 4), np.uint8))

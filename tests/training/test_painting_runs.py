@@ -228,6 +228,35 @@ def test_what_does_not_fit_is_refused_in_one_line_before_anything_is_written(dat
     assert not (tmp_path / "run").exists()
 
 
+def test_a_label_map_is_shown_as_one_channel_a_class_and_taken_as_a_picture(tmp_path):
+    colours = np.array([[0, 0, 0], [220, 40, 40], [60, 60, 230]], np.uint8)
+    for i, disc in enumerate(shapes(24)):
+        label_map = colours[np.where((disc < 255).any(2), 1 + i % 2, 0)]
+        (tmp_path / "maps").mkdir(exist_ok=True)
+        Image.fromarray(np.concatenate([label_map, disc], axis=1)).save(tmp_path / "maps" / f"{i}.png")
+    run = ganvas.train(tmp_path / "maps", task="translate", one_hot=True, out=tmp_path / "run", **TINY)
+    model = run.model
+    assert sorted(model.config.palette) == sorted(map(tuple, colours.tolist()))
+    assert model.config.in_channels == 3
+    assert next(model.G.parameters()).shape[1] == 3  # classes
+    assert model.apply(colours[np.arange(18 * 16).reshape(18, 16) % 3]).shape == (18, 16, 3)
+
+
+def test_apply_takes_files_of_any_size_through_what_was_trained(runs, tmp_path):
+    Image.fromarray(shapes(1, side=37)[0]).save(tmp_path / "disc.png")
+    mask = np.zeros((37, 37), np.uint8)
+    mask[10:20, 5:15] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    for name, more, side in (("pix2pix", [], 37), ("srresnet", [], 74), ("cyclegan", ["--direction", "BtoA"], 37),
+                             ("inpaint", ["--mask", str(tmp_path / "mask.png")], 37)):  # fmt: skip
+        out = tmp_path / name
+        assert main(["apply", str(runs(name).path), str(tmp_path / "disc.png"), "--out", str(out), *more]) == 0
+        painted = np.asarray(Image.open(out / "disc.png"))
+        assert painted.shape == (side, side, 3)
+        if name == "inpaint":
+            assert (painted[mask == 0] == shapes(1, side=37)[0][mask == 0]).all()
+
+
 def test_dry_run_tells_players_and_speed_of_a_painter(data, capsys):
     words = ["--task", "translate", "--width", "4", "--dry-run", "--images", "100", "--threads", "1"]
     assert main(["train", str(data / "pairs"), *words]) == 0
