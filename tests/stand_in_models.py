@@ -17,7 +17,7 @@ class Config:
     scale: int = 1
     multiple: int = 1
     reach: int = 0
-    degradation: str = ""
+    masked: bool = False
     direction: str = ""
     class_names: tuple[str, ...] = ()
 
@@ -64,7 +64,7 @@ def filling() -> StandIn:
         assert ((mask == 0) | (mask == 1)).all()
         return torch.ones_like(picture)
 
-    return StandIn(Config(4, 3, degradation="holes:0.3"), paint, "filling")
+    return StandIn(Config(4, 3, masked=True), paint, "filling")
 
 
 def convolutions(depth: int = 3, *, scale: int = 1, stride: int = 1, seed: int = 0) -> StandIn:

@@ -352,12 +352,12 @@ def test_a_kill_leaves_no_half_picture_and_the_next_call_goes_on(tmp_path):
     script = SLOW.format(tests=str(Path(__file__).parents[1]), source=str(tmp_path / "in"), out=str(out))
     process = subprocess.Popen([sys.executable, "-c", script], env=dict(os.environ))
     try:
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 300
         # Killed in the middle of a picture: two are whole, and a third is being written.
         while len(list(out.glob("*.png"))) < 2 or not list(out.glob("*.tmp-*")):
-            assert time.monotonic() < ends, "nothing was written in a minute"
+            assert time.monotonic() < ends, "nothing was written"
             assert process.poll() is None, "it ended before it could be killed"
-            time.sleep(0.002)
+            time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     finally:
         process.wait()

@@ -233,9 +233,9 @@ def test_a_kill_leaves_no_half_video(tmp_path):
     script = SLOW.format(tests=str(Path(__file__).parents[1]), source=str(source), out=str(out))
     process = subprocess.Popen([sys.executable, "-c", script], env=dict(os.environ))
     try:
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 300
         while not list(out.glob("a.mp4.tmp-*")):
-            assert time.monotonic() < ends, "nothing was begun in a minute"
+            assert time.monotonic() < ends, "nothing was begun"
             assert process.poll() is None, "it ended before it could be killed"
             time.sleep(0.01)
         time.sleep(0.5)

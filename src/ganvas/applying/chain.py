@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Literal
 
-from ganvas.applying.contract import Paints, check_chain, class_indices, fills_holes
+from ganvas.applying.contract import Paints, check_chain, class_indices
 from ganvas.applying.memory import SAFETY, TRIALS, fitting, memory_left, need_of
 from ganvas.applying.painting import Mask, Show, gathered, painted_pictures, painted_rows
 from ganvas.applying.tiling import Tiling, smallest_tile, tiling_for
@@ -61,7 +61,7 @@ class Chain:
                 picture,
                 self._tiling(place, *picture.shape[:2]),
                 bits=bits if is_last else 16,
-                mask=mask if fills_holes(model.config) else None,
+                mask=mask if model.config.masked else None,
                 label=label,
                 batch=self.batch,
                 show=show,
@@ -82,7 +82,7 @@ class Chain:
         """How many pictures of that size can be painted at once: up to `batch`, 1 where there is a mask or tiles."""
         most = self.batch
         for place, model in enumerate(self.models):
-            if fills_holes(model.config) or self._tiling(place, height, width) is not None:
+            if model.config.masked or self._tiling(place, height, width) is not None:
                 return 1
             if self.tile == "auto" and max(height, width) > TRIALS[0]:
                 need, left = need_of(model, self._labels[place]), memory_left(model.device, self.memory)

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ganvas.errors import UsageError
 
-WITH_MASK = ("holes", "boxes", "strokes", "masks")  # degradations that cut holes
 KINDS = {1: "grey", 3: "RGB", 4: "RGBA"}  # of pictures, by their channels
 
 
@@ -39,8 +38,8 @@ class PaintsConfig(Protocol):
         """Pixels of the input on each side that one of the output depends on; -1: the whole picture."""
 
     @property
-    def degradation(self) -> str:
-        """What it repairs, as "holes" or "lowres:4"; "" where it repairs nothing."""
+    def masked(self) -> bool:
+        """Whether it fills holes: the last channel of its input is then a mask, 1 in the hole and 0 elsewhere."""
 
     @property
     def direction(self) -> str:
@@ -70,14 +69,9 @@ class Paints(Protocol):
         """[N, in_channels, H, W] about [-1, 1] -> [N, out_channels, scale * H, scale * W] about [-1, 1]."""
 
 
-def fills_holes(config: PaintsConfig) -> bool:
-    """Whether the last channel of its input is a mask: 1 in the hole, 0 elsewhere."""
-    return any(part.split(":")[0].strip() in WITH_MASK for part in config.degradation.split(","))
-
-
 def picture_channels(config: PaintsConfig) -> int:
     """Channels of the pictures it takes, without a mask."""
-    return config.in_channels - fills_holes(config)
+    return config.in_channels - config.masked
 
 
 def check_chain(models: Sequence[Paints]) -> None:
@@ -90,7 +84,7 @@ def check_chain(models: Sequence[Paints]) -> None:
                     f"{which} {does} {channels} channels, as of label maps: only pictures with 1, 3 or 4 channels can "
                     "be read from files and written to them; call model.paint with tensors instead"
                 )
-        if fills_holes(config) and config.scale != 1:
+        if config.masked and config.scale != 1:
             raise UsageError(f"{which} fills holes and enlarges by {config.scale}: only one of both can be applied")
     for number, (before, after) in enumerate(pairwise(models), 1):
         given, wanted = before.config.out_channels, picture_channels(after.config)
@@ -103,7 +97,7 @@ def check_chain(models: Sequence[Paints]) -> None:
 
 def check_mask(models: Sequence[Paints], given: bool) -> None:
     """Refuse a mask that nobody needs and holes without a mask. Raises UsageError."""
-    filling = sum(fills_holes(model.config) for model in models)
+    filling = sum(model.config.masked for model in models)
     if filling and not given:
         raise UsageError("this model fills holes: give --mask FILE or FOLDER, white where the hole is")
     if given and not filling:

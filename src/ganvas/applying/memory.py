@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
-from ganvas.applying.contract import Paints, fills_holes, picture_channels
+from ganvas.applying.contract import Paints, picture_channels
 from ganvas.applying.painting import painted_rows
 from ganvas.applying.tiling import Tiling, rounded_up, smallest_tile, tiling_for
 from ganvas.errors import UsageError
@@ -113,7 +113,7 @@ def measure(model: Paints, label: int | None) -> Need:
     least = 4.0 * (config.in_channels + 2 * config.out_channels * config.scale**2)
     for side in dict.fromkeys(rounded_up(trial, config.multiple) for trial in TRIALS):
         picture = np.zeros((side, side, picture_channels(config)), np.uint8)
-        mask = np.ones((side, side), np.bool_) if fills_holes(config) else None
+        mask = np.ones((side, side), np.bool_) if config.masked else None
         began = time.monotonic()
         with Watcher(model.device) as watcher:
             for _ in painted_rows(model, picture, mask=mask, label=label):
