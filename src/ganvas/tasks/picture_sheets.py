@@ -42,5 +42,5 @@ def _alike(pictures: Integers, height: int, width: int) -> Integers:
     if larger.shape[3] == 4:
         white = np.iinfo(larger.dtype).max
         opaque = larger[..., 3:].astype(np.float32) / white
-        larger = cast(Integers, (larger[..., :3] * opaque + white * (1 - opaque)).round().astype(pictures.dtype))
-    return larger[..., :3] if larger.shape[3] >= 3 else cast(Integers, larger[..., :1].repeat(3, axis=3))
+        larger = (larger[..., :3] * opaque + white * (1 - opaque)).round().astype(pictures.dtype)
+    return larger[..., :3] if larger.shape[3] >= 3 else larger[..., :1].repeat(3, axis=3)
