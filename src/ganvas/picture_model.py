@@ -85,7 +85,8 @@ class PictureConfig(Config):
         )
 
     def try_out(self, G: nn.Module) -> None:
-        PictureModel(G, self).paint(torch.zeros(1, self.in_channels, *self.resolution))
+        painter = G[self.direction or "AtoB"] if isinstance(G, nn.ModuleDict) else G
+        painter(torch.zeros(1, len(self.palette) or self.in_channels, *self.resolution))
 
     def holding(self, G: nn.Module, device: torch.device) -> PictureModel:
         return PictureModel(G, self, device)

@@ -168,7 +168,9 @@ def render(run: Path) -> str:
         final=final,
         reals=reals,
         steps=progress_steps(run / "samples", files.missing),
-        nearest=picture(run / "samples" / "nearest.png", files.missing, "samples beside the nearest training pictures"),
+        nearest=picture(run / "samples" / "nearest.png", files.missing, "samples beside the nearest training pictures")
+        if said["copies"]
+        else None,
         explained=explained(run, files),
         curves=curves(stats),
         events=[in_words(event) for event in files.events if event.get("event") not in ("stats", "health", None)],

@@ -94,7 +94,13 @@ def test_a_run_leaves_what_every_run_leaves(runs, name):
     assert all(np.isfinite(metric["value"]) for metric in verdict["metrics"])
     page = (run.path / "report.html").read_text()
     assert facts["report"]["drawn"] in page
-    for words in ("Generated, not chosen by hand", "Does it copy?", "The same seeds each time", "truncation"):
+    for words in (
+        "Generated, not chosen by hand",
+        "Does it copy?",
+        "The same seeds each time",
+        "truncation",
+        "nearest",
+    ):
         assert words not in page
 
 
