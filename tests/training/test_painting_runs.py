@@ -99,7 +99,7 @@ def test_a_run_leaves_what_every_run_leaves(runs, name):
         "Does it copy?",
         "The same seeds each time",
         "truncation",
-        "nearest",
+        "nearest.png",
     ):
         assert words not in page
 
