@@ -76,7 +76,7 @@ def test_unlike_numbers_are_not_ranked_and_the_field_is_named():
 def test_a_metric_that_one_run_lacks_is_left_open():
     found = compared(a=[number(3.0), number(0.9, metric="sure_share", better="higher")], b=[number(2.0)])
     assert found.lines[1].numbers[1] is None
-    assert found.lines[1].ranks == (1, None)
+    assert found.lines[1].ranks == (None, None)
     assert found.lines[1].words == "Only a has a sure_share."
 
 

@@ -137,7 +137,7 @@ def _line(metric: str, names: Sequence[str], numbers: Sequence[Metric | None]) -
     )
     ranks: list[int | None] = [None] * len(numbers)
     leader = order[0]
-    for place, i in enumerate(order):
+    for place, i in enumerate(order if len(order) > 1 else ()):  # alone, a number is no best
         if place and within_noise(_there(numbers[leader]), _there(numbers[i])) is not True:
             leader = i
         ranks[i] = 1 + order.index(leader)

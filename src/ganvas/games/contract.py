@@ -19,7 +19,7 @@ from ganvas.games.engine import Engine
 from ganvas.games.micro_batches import MicroBatches
 from ganvas.games.noise import Draws
 from ganvas.games.optimizers import make_optimizer, set_rates
-from ganvas.settings import TrainSettings
+from ganvas.settings import SIGN_MEANS_REAL, TrainSettings
 
 Batch = tuple[Tensor, Tensor | None]  # pictures [N, C, H, W] float in [-1, 1], labels [N] int64
 Stats = dict[str, Tensor]  # scalars without gradient
@@ -151,3 +151,17 @@ def summed(stats: Sequence[Stats]) -> Stats:
     if len(stats) == 1:
         return stats[0]
     return {name: torch.stack([part[name] for part in stats]).sum() for name in stats[0]}
+
+
+def logit_stats(real_logits: Tensor, fake_logits: Tensor, objective: str) -> Stats:
+    """What D's logits say of reals and fakes, any shapes alike: their means, and how often it is right."""
+    with torch.no_grad():
+        right = 0.5 * ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean())
+        # Where only differences of logits mean something, a real counts as known when it beats its fake.
+        sure = real_logits if objective in SIGN_MEANS_REAL else real_logits - fake_logits
+        return {
+            "real_logit": real_logits.mean(),
+            "fake_logit": fake_logits.mean(),
+            "d_accuracy": right,
+            "d_sign": sure.sign().mean(),
+        }

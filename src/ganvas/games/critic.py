@@ -12,14 +12,14 @@ from torch import Tensor
 
 from ganvas.games.augmenter import Augmenter
 from ganvas.games.compiling import MaybeCompiled
-from ganvas.games.contract import Stats
+from ganvas.games.contract import Stats, logit_stats
 from ganvas.games.gradient_penalties import gradient_penalties
 from ganvas.games.noise import Draws
 from ganvas.networks.contract import Discriminator
 from ganvas.networks.patch_discriminator import maps_of
 from ganvas.objectives.adversarial import OBJECTIVES, Loss
 from ganvas.objectives.feature_matching import layer_matching_loss
-from ganvas.settings import SIGN_MEANS_REAL, TrainSettings
+from ganvas.settings import TrainSettings
 
 Seen = dict[str, Tensor]
 
@@ -54,7 +54,10 @@ class Critic:
         fake = fake.detach().requires_grad_(bool(due and s.r2_gamma))
         real_seen, fake_seen = (self.look(images, random, exact=due) for images in (real, fake))
         loss = _mean(self.objective.d_loss, real_seen, fake_seen)
-        stats = {"d_loss": loss.detach(), **self._logit_stats(real_seen["logits"], fake_seen["logits"])}
+        stats = {
+            "d_loss": loss.detach(),
+            **logit_stats(real_seen["logits"], fake_seen["logits"], self.settings.objective),
+        }
         if due:
             judged = (real, real_seen["logits"]), (fake, fake_seen["logits"])
             penalty, more = gradient_penalties(
@@ -77,17 +80,6 @@ class Critic:
         if not self.settings.feature_matching_weight:
             return loss, loss.new_zeros(())
         return loss, layer_matching_loss(maps_of(real_seen), maps_of(fake_seen)).mean() / self.settings.d_scales
-
-    def _logit_stats(self, real_logits: Tensor, fake_logits: Tensor) -> Stats:
-        with torch.no_grad():
-            right = 0.5 * ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean())
-            sure = real_logits if self.settings.objective in SIGN_MEANS_REAL else real_logits - fake_logits
-            return {
-                "real_logit": real_logits.mean(),
-                "fake_logit": fake_logits.mean(),
-                "d_accuracy": right,
-                "d_sign": sure.sign().mean(),
-            }
 
 
 def _mean(loss: Loss, real_seen: Seen, fake_seen: Seen) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from ganvas.errors import UsageError
 from ganvas.games.apa import pseudo_reals
 from ganvas.games.augmenter import Augmenter
-from ganvas.games.contract import Batch, Game, Stats, frozen, rows, summed
+from ganvas.games.contract import Batch, Game, Stats, frozen, logit_stats, rows, summed
 from ganvas.games.engine import Engine
 from ganvas.games.gradient_penalties import PENALTIES, gradient_penalties
 from ganvas.games.noise import Draws
@@ -25,7 +25,7 @@ from ganvas.networks.contract import Discriminator, Generator
 from ganvas.objectives.adversarial import OBJECTIVES
 from ganvas.objectives.penalties import clip_weights
 from ganvas.objectives.top_k import top_k_share, top_k_weights
-from ganvas.settings import SIGN_MEANS_REAL, TrainSettings
+from ganvas.settings import TrainSettings
 
 NOISE, D_TURN, G_TURN, PSEUDO, LAZY = range(5)  # what a step draws numbers for
 
@@ -180,7 +180,7 @@ class GenerationGame(Game):
         fake_seen = self.look(fake, labels, random, exact=due)
         real_logits, fake_logits = real_seen["logits"], fake_seen["logits"]  # [N] or [N, K]
         loss = self.objective.d_loss(real_logits, fake_logits).mean()
-        stats = {"d_loss": loss.detach(), **self._logit_stats(real_logits, fake_logits)}
+        stats = {"d_loss": loss.detach(), **logit_stats(real_logits, fake_logits, self.settings.objective)}
         more, more_stats = self.regularisers.of_d(
             Turn(real, fake, labels, z, real_seen, fake_seen, random, self._plain_logits)
         )
@@ -274,7 +274,11 @@ class GenerationGame(Game):
                 f"{fake_logits.shape[1]}: give --turns alternating"
             )
         g_loss, ratio = self._ratio_of_gradients(real_logits, fake_logits)
-        stats = {"d_loss": loss.detach(), "g_loss": g_loss, **self._logit_stats(real_logits, fake_logits)}
+        stats = {
+            "d_loss": loss.detach(),
+            "g_loss": g_loss,
+            **logit_stats(real_logits, fake_logits, self.settings.objective),
+        }
 
         torch.autograd.backward(self.scaler.scale(share * loss), retain_graph=bool(due))
         assert leaf.grad is not None
@@ -348,15 +352,3 @@ class GenerationGame(Game):
         (g_slope,) = torch.autograd.grad(g_loss.sum(), logits)
         (d_slope,) = torch.autograd.grad(self.objective.d_loss(real_logits, logits).sum(), logits)
         return g_loss.mean().detach(), g_slope / d_slope.clamp(min=1e-30)
-
-    def _logit_stats(self, real_logits: Tensor, fake_logits: Tensor) -> Stats:
-        with torch.no_grad():
-            right = 0.5 * ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean())
-            # Where only differences of logits mean something, a real counts as known when it beats its fake.
-            sure = real_logits if self.settings.objective in SIGN_MEANS_REAL else real_logits - fake_logits
-            return {
-                "real_logit": real_logits.mean(),
-                "fake_logit": fake_logits.mean(),
-                "d_accuracy": right,
-                "d_sign": sure.sign().mean(),
-            }
