@@ -249,13 +249,18 @@ def test_evaluate_refuses_unknown_names_and_words_that_contradict_a_preset(run, 
     assert message in capsys.readouterr().err
 
 
-def test_compare_ranks_two_judgements_of_a_run_and_another(run, bars_folder, tmp_path, capsys):
-    other = tmp_path / "other"
-    words = ["train", str(bars_folder), "--recipe", "fast", "--images", "64", "--batch", "8", "--judge-samples", "100"]
-    assert main([*words, "--out", str(other)]) == 0
+def test_compare_ranks_two_judgements_of_a_run_and_another(run, bars_npz, bars_folder, tmp_path, capsys):
+    other, elsewhere = tmp_path / "other", tmp_path / "elsewhere"
+    words = ["--recipe", "fast", "--images", "64", "--batch", "8", "--judge-samples", "100"]
+    assert main(["train", str(bars_npz), *words, "--out", str(other)]) == 0
+    assert main(["train", str(bars_folder), *words, "--out", str(elsewhere)]) == 0
     capsys.readouterr()
     assert main(["compare", str(run), str(other), "--samples", "64"]) == 0
     said = capsys.readouterr().out
     assert "frechet_distance" in said
     assert "#1" in said
+    assert main(["compare", str(run), str(elsewhere), "--samples", "64"]) == 0  # each against its own data
+    said = capsys.readouterr().out
+    assert "features hash differs" in said
+    assert "#1" not in said
     assert main(["compare", str(run), str(run)]) == 2
