@@ -48,7 +48,7 @@ class Comparison:
         said = [] if self.lines[0].why else [self.lines[0].words]
         if unranked:
             said.append(f"Not ranked: {', '.join(line.metric for line in unranked)} ({unranked[0].why}).")
-            said.append("To have all judged alike, give --data, the one reference, and --samples, one number of pictures.")
+            said.append("To have all judged alike, give --data (one reference) and --samples (one number of pictures).")
         return " ".join(said)
 
     def to_json(self) -> dict[str, Any]:
