@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ganvas.data.batches import Batches
 from ganvas.data.facts import DataFacts
@@ -20,7 +18,6 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluation.features import Features, learn_features
 from ganvas.evaluation.figures import number
 from ganvas.evaluation.metrics.frechet import frechet_distance_of_features
-from ganvas.evaluation.rows import spread
 from ganvas.evaluation.verdict import Metric, Verdict
 from ganvas.images import Integers, to_float, to_integers
 from ganvas.model_folder import Config
@@ -29,6 +26,7 @@ from ganvas.recipe import Recipe
 from ganvas.report_words import ReportWords
 from ganvas.settings import TrainSettings
 from ganvas.tasks.contract import Scorer, Words
+from ganvas.tasks.domains import domain_of, domains_of, given_pictures, rows_of_domain
 from ganvas.tasks.generation import data_words
 from ganvas.tasks.measuring import MEANINGS, About, as_a_set
 from ganvas.tasks.painting import SCORED, SHOWN, PaintingTask, painter_config, refuse_stream
@@ -39,8 +37,6 @@ from ganvas.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from ganvas.data.download import Progress
-
-MOST_OF_A_SIDE = 10_000  # pictures that the judge looks at
 
 
 class Unpaired(PaintingTask):
@@ -209,58 +205,6 @@ def _way_verdict(
     error = replace(error, passport=replace(error.passport, metric=f"cycle_error_{way[0]}"))
     said += f" There and back a picture of {given} differs from itself by {number(error.value)} (black to white is 1)."
     return [frechet, error], said
-
-
-def domains_of(class_names: tuple[str, ...], asked: tuple[str, str] | None) -> tuple[str, str]:
-    """Which classes are A and B. Raises UsageError where that is not said or not there."""
-    shown = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
-    if asked is None:
-        if len(class_names) == 2:
-            return class_names[0], class_names[1]
-        raise UsageError(f"there are {len(class_names)} kinds of pictures: choose two with --domains, of {shown}")
-    missing = [name for name in asked if name not in class_names]
-    if missing:
-        raise UsageError(f"--domains {','.join(asked)}: there is no {missing[0]}, only {shown}")
-    return asked
-
-
-def rows_of_domain(store: Store, name: str, *, held_out: bool) -> NDArray[np.int64]:
-    """The numbers of the pictures of one kind: for training, or held out."""
-    assert store.labels is not None, "the source was asked for classes"
-    found: NDArray[np.int64] = np.flatnonzero(store.labels == store.class_names.index(name))
-    chosen: NDArray[np.int64] = found[(found >= store.train_count) == held_out]
-    return chosen
-
-
-def domain_of(store: Store, name: str) -> Store:
-    """One kind of pictures as a store of its own, with a place for the features that are learned from it."""
-    train, held = (rows_of_domain(store, name, held_out=held_out) for held_out in (False, True))
-    chosen = [rows[spread(len(rows), MOST_OF_A_SIDE)] for rows in (train, held)]
-    images: Any = np.asarray(store.images)[np.concatenate(chosen)]
-    number = store.class_names.index(name)
-    path = store.path / f"class-{number}"
-    with contextlib.suppress(OSError):  # what cannot be kept is learned again
-        path.mkdir(exist_ok=True)
-    return replace(
-        store,
-        path=path,
-        images=images,
-        labels=None,
-        class_names=(),
-        train_count=len(chosen[0]),
-        fingerprint=f"{store.fingerprint}-{number}",
-    )
-
-
-def given_pictures(store: Store, config: PictureConfig, most: int) -> Shown:
-    """Pictures of the side that is painted from, held-out ones where there are enough; their own targets."""
-    name = config.domains[config.direction == "BtoA"]
-    rows, which = rows_of_domain(store, name, held_out=True), "held-out"
-    if len(rows) < FEWEST:
-        rows, which = rows_of_domain(store, name, held_out=False), "training"
-    rows = rows[spread(len(rows), most)]
-    pictures: Integers = np.asarray(store.images)[rows]
-    return Shown(pictures, pictures, None, which, rows)
 
 
 def wanted_by(model: PictureModel, store: Store) -> Store:
