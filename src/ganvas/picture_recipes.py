@@ -109,10 +109,10 @@ PICTURE_RECIPES: tuple[Recipe, ...] = (
     ),
     Recipe(
         "inpaint",
-        "Fourier convolutions, which see the whole picture at once, fill holes; no D",
-        "Suvorov et al., 2022 (their second half is --recipe esrgan --init-from RUN)",
+        "Fourier convolutions, which see the whole picture at once, add to a smooth filling of the holes; no D",
+        "Suvorov et al., 2022, but for the filling (theirs: smooth=0); their second half is --recipe esrgan --init-from RUN",
         "the default of --task restore for holes",
-        {**_RESTORED, "network": "fourier", "width": 16, "network_options": ("blocks=4",)},
+        {**_RESTORED, "network": "fourier", "width": 16, "network_options": ("blocks=4", "smooth=1")},
     ),
     Recipe(
         "esrgan",
