@@ -110,7 +110,7 @@ PICTURE_RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "inpaint",
         "Fourier convolutions, which see the whole picture at once, add to a smooth filling of the holes; no D",
-        "Suvorov et al., 2022, but for the filling (theirs: smooth=0); their second half is --recipe esrgan --init-from RUN",
+        "Suvorov et al., 2022 (theirs: smooth=0, blocks=9); their second half is --recipe esrgan --init-from RUN",
         "the default of --task restore for holes",
         {**_RESTORED, "network": "fourier", "width": 16, "network_options": ("blocks=4", "smooth=1")},
     ),
