@@ -46,7 +46,7 @@ def test_nothing_known_gives_zero():
 def test_the_painter_begins_with_the_smooth_filling():
     mask = box(32, 32, 8, 4, 10)
     images = torch.rand(1, 3, 32, 32) * 2 - 1
-    painter = FourierPainter((32, 32), 4, 3, width=8, blocks=1, smooth=1)
+    painter = FourierPainter((32, 32), 4, 3, width=8, blocks=1, smooth=True)
     with torch.no_grad():
         painted = painter(torch.cat([images * (1 - mask), mask], dim=1))
     torch.testing.assert_close(painted, filled_smoothly(images, mask))

@@ -191,6 +191,15 @@ def test_a_label_changes_the_picture_and_is_asked_for(name):
         network(images)
 
 
+def test_a_residual_painter_that_adds_begins_with_its_input_and_needs_its_channels():
+    network = painter("resnet", options=("blocks=1", "add=true"))
+    images = pictures(network, height=30)
+    torch.testing.assert_close(network(images), images)
+    assert not torch.allclose(painter("resnet", options=("blocks=1",))(images), images)
+    with pytest.raises(ValueError, match="3 channels cannot start from 2"):
+        painter("resnet", channels=(2, 3), options=("blocks=1", "add=true"))
+
+
 @pytest.mark.parametrize("name", [name for name in PAINTERS if name in ("srresnet", "rrdb", "restore_unet")])
 def test_nothing_beyond_the_reach_changes_a_pixel_and_the_reach_is_not_far_too_large(name):
     network = trained_for_a_moment(painter(name, channels=(1, 1))).double()

@@ -44,8 +44,8 @@ class FourierPainter(Painter):
     """[N, out_channels + 1, H, W], labels [N] or None -> [N, out_channels, H, W] in [-1, 1].
 
     The last channel of the input is the mask. width: of the first map; it doubles with each halving. blocks: residual
-    ones. smooth: 1 to add to the smooth filling, without tanh. Raises ValueError where the input is not one channel
-    more than the output.
+    ones. smooth: whether to add to the smooth filling, without tanh. Raises ValueError where the input is not one
+    channel more than the output.
     """
 
     reach = -1
@@ -58,7 +58,7 @@ class FourierPainter(Painter):
         width: int = 64,
         classes: int = 0,
         blocks: int = 9,
-        smooth: int = 0,
+        smooth: bool = False,
     ) -> None:
         super().__init__()
         if in_channels != out_channels + 1:

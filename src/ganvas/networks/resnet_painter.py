@@ -10,6 +10,10 @@ appendix C.1) compares patches: the picture, what the two convolutions of stride
 
 RGB to RGB, 64 wide, nine blocks: 11,378,179 parameters (published code reports 11.378 M). Left out: CUT's blurred
 halvings and doublings.
+
+With `add`, which is ours, what the last convolution gives is added to the input instead of going through tanh, and is
+zero at the start: the painter begins by leaving pictures as they are, where the published one spends its first hours on
+learning to repeat them.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from torch.nn import functional as F
 
 from ganvas.networks.conditioning import LabelledPictures
 from ganvas.networks.contract import Chance, Painter
+from ganvas.networks.enlarging import base_of, checked_channels
 from ganvas.networks.instance_norm import instance_norm
 from ganvas.networks.norms import initialise_dcgan
 from ganvas.networks.padding import mirrored, with_edges
@@ -35,6 +40,8 @@ class ResnetPainter(Painter):
     """[N, in_channels, H, W], labels [N] or None -> [N, out_channels, H, W] in [-1, 1].
 
     width: of the first map; it doubles with each of the two halvings. blocks: 0 leaves their number to the resolution.
+    add: whether to add to the input; the result is then about [-1, 1]. Raises ValueError where the input has too few
+    channels for that.
     """
 
     multiple = 2**HALVINGS
@@ -48,8 +55,11 @@ class ResnetPainter(Painter):
         width: int = 64,
         classes: int = 0,
         blocks: int = 0,
+        add: bool = False,
     ) -> None:
         super().__init__()
+        if add:
+            checked_channels(in_channels, out_channels)
         self.in_channels, self.out_channels, self.classes = in_channels, out_channels, classes
         self.input = LabelledPictures(in_channels, classes)
         widths = [width * 2**i for i in range(HALVINGS + 1)]
@@ -60,14 +70,17 @@ class ResnetPainter(Painter):
         self.up = nn.ModuleList(Up(before, after) for before, after in pairwise(reversed(widths)))
         self.picture = EdgeConvolution(width, out_channels, 7)
         initialise_dcgan(self)
+        self.add = add
+        if add:
+            nn.init.zeros_(self.picture.convolution.weight)
 
     def forward(self, images: Tensor, labels: Tensor | None = None, random: Chance | None = None) -> Tensor:
         height, width = images.shape[2:]
         x = self._first(images, labels)
         for stage in (*self.down, *self.blocks, *self.up):
             x = stage(x)
-        pictures: Tensor = self.picture(x).tanh()
-        return pictures[:, :, :height, :width]
+        pictures: Tensor = self.picture(x)[:, :, :height, :width]
+        return base_of(images, self.out_channels, scale=1) + pictures if self.add else pictures.tanh()
 
     def encode(self, images: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """[N, in_channels, H, W] -> the picture itself, [N, 2w, H/2, W/2], [N, 4w, H/4, W/4] and the blocks' maps.
