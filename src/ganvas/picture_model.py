@@ -86,7 +86,8 @@ class PictureConfig(Config):
 
     def try_out(self, G: nn.Module) -> None:
         painter = G[self.direction or "AtoB"] if isinstance(G, nn.ModuleDict) else G
-        painter(torch.zeros(1, len(self.palette) or self.in_channels, *self.resolution))
+        labels = torch.zeros(1, dtype=torch.int64) if self.classes else None
+        painter(torch.zeros(1, len(self.palette) or self.in_channels, *self.resolution), labels)
 
     def holding(self, G: nn.Module, device: torch.device) -> PictureModel:
         return PictureModel(G, self, device)
@@ -123,28 +124,40 @@ class PictureModel:
     def paint(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """[N, in_channels, H, W] about [-1, 1] -> [N, out_channels, scale * H, scale * W] about [-1, 1].
 
-        All at once and whole: `ganvas apply` takes large pictures in tiles. Raises GanvasError for other channels.
+        labels: [N] int64, places in `config.class_names`, of a model of classes. All at once and whole: `ganvas apply`
+        takes large pictures in tiles. Raises GanvasError for other channels, and for a model of classes without labels.
         """
         if images.dim() != 4 or images.shape[1] != self.config.in_channels:
             raise GanvasError(
                 f"this model takes [N, {self.config.in_channels}, H, W], not {list(images.shape)}: give pictures of "
                 f"{self.config.in_channels} channels"
             )
+        if not self.config.classes:
+            labels = None
+        elif labels is None:
+            raise GanvasError(
+                f"this model paints {self.config.classes} classes: give labels, [N] from 0 to {self.config.classes - 1}"
+            )
         inputs = images.to(self.device, torch.float32)
         if self.config.palette:
             inputs = to_one_hot(inputs, self.config.palette, self.config.bits)
-        painted: Tensor = self.painter(inputs.contiguous(memory_format=torch.channels_last), labels)
+        painted: Tensor = self.painter(
+            inputs.contiguous(memory_format=torch.channels_last), labels if labels is None else labels.to(self.device)
+        )
         return painted.float()
 
-    def apply(self, pictures: Integers, *, mask: NDArray[np.bool_] | None = None) -> Integers:
+    def apply(
+        self, pictures: Integers, *, mask: NDArray[np.bool_] | None = None, class_name: str | None = None
+    ) -> Integers:
         """[H, W, C] or [N, H, W, C] uint8 or uint16 -> what the model paints, of the same type, at its scale.
 
         Of any size: padded by mirroring, and taken in tiles where the memory asks for it. mask: [H, W] or [N, H, W],
-        True in the hole, for a model that fills holes. Raises UsageError for arrays that the model does not take.
+        True in the hole, for a model that fills holes. class_name: what to paint, for a model of classes. Raises
+        UsageError for arrays that the model does not take.
         """
         from ganvas.applying.arrays import apply_array
 
-        return apply_array(self, pictures, mask=mask)
+        return apply_array(self, pictures, mask=mask, class_name=class_name)
 
     def save(self, folder: str | Path) -> Path:
         """Write config.json and model.safetensors; the folder appears whole or stays as it was."""

@@ -42,7 +42,7 @@ OF_GENERATION = (
 )
 OF_PAINTING = (
     *("direction", "degrade", "domains", "one_hot", "d_sees_input", "d_scales", "adversarial_weight", "l1_weight"),
-    *("perceptual_weight", "cycle_weight", "identity_weight", "contrast_weight", "pool"),
+    *("perceptual_weight", "cycle_weight", "identity_weight", "contrast_weight", "pool", "class_conditional"),
 )
 
 
@@ -305,6 +305,9 @@ class TrainSettings(DataSettings):
         None, description="for --task unpaired: two of the class folders, such as horse,deer"
     )
     one_hot: bool = Field(False, description="what is painted from is a label map: show it as one channel a class")
+    class_conditional: bool = Field(
+        False, description="of pairs and for restoring: one painter for all classes, told the class of each picture"
+    )
     game: Literal["generation", "paired", "cycle", "contrast"] = Field(
         "generation", description="who plays whom; follows from the recipe"
     )
@@ -432,6 +435,8 @@ class TrainSettings(DataSettings):
             )
         if self.degrade is not None and self.task != "restore":
             raise ValueError("--degrade is of --task restore: add that, or leave it out")
+        if self.class_conditional and self.task == "unpaired":
+            raise ValueError("--class-conditional: classes are the two kinds of --task unpaired itself. Leave it out")
 
     def _check_simultaneous(self) -> None:
         if self.objective not in PROPORTIONAL:

@@ -36,12 +36,17 @@ class PairSource(SourceDefaults, ABC):
     """Pictures that come in two: `read_sides` gives A and B, `read` only A. See `ganvas.data.contract.Source`."""
 
     sides: tuple[Side, Side] = ("A", "B")
-    labels: NDArray[np.int64] | None = None
-    class_names: tuple[str, ...] = ()
-    labels_note = labelling.unlabelled("pairs are matched with each other, not with classes").note
 
-    def __init__(self, inner: Source, names: Sequence[str], held_out: NDArray[np.bool_], layout: str) -> None:
+    def __init__(
+        self,
+        inner: Source,
+        names: Sequence[str],
+        held_out: NDArray[np.bool_],
+        layout: str,
+        classes: labelling.Labelling,
+    ) -> None:
         self.name, self.names, self.held_out = inner.name, names, held_out
+        self.labels, self.class_names, self.labels_note = classes.labels, classes.class_names, classes.note
         self.notes = inner.notes
         self.in_order = inner.in_order
         self.default_resolution = inner.default_resolution
@@ -78,7 +83,8 @@ class SideBySide(PairSource):
     """Pairs whose pictures show A in the left half and B in the right one."""
 
     def __init__(self, inner: Source) -> None:
-        super().__init__(inner, inner.names, inner.held_out, "side-by-side")
+        classes = labelling.Labelling(inner.labels, inner.class_names, inner.labels_note)
+        super().__init__(inner, inner.names, inner.held_out, "side-by-side", classes)
         self.groups = inner.groups
         if inner.default_resolution is not None:
             height, width = inner.default_resolution
@@ -114,7 +120,7 @@ class ByName(PairSource):
         held_out: NDArray[np.bool_],
         notes: tuple[str, ...],
     ) -> None:
-        super().__init__(inner, names, held_out, "by-name")
+        super().__init__(inner, names, held_out, "by-name", _classes_of(inner, names, places))
         self.notes = inner.notes + notes
         self._places = places
         if inner.groups is not None:
@@ -149,7 +155,7 @@ class SideSource(SourceDefaults):
 
     labels: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()
-    labels_note = PairSource.labels_note
+    labels_note = labelling.unlabelled("one side of pairs").note
 
     def __init__(self, pairs: PairSource, side: Side) -> None:
         self.name, self.names, self.held_out = pairs.name, pairs.names, pairs.held_out
@@ -218,6 +224,15 @@ def _by_name(source: Source) -> ByName:
         held_out = np.zeros(len(names), np.bool_)
         notes.append("all pairs are of a held-out split: they are used for training")
     return ByName(source, names, places, held_out, tuple(notes))
+
+
+def _classes_of(inner: Source, names: Sequence[str], places: Sequence[tuple[int, int]]) -> labelling.Labelling:
+    """Classes that both sides of each pair share: of a table, or of folders inside A/ and B/."""
+    if inner.labels is not None:
+        labels = inner.labels[np.array(places)]  # [N, 2]
+        if (labels[:, 0] == labels[:, 1]).all() and len(np.unique(labels)) > 1:
+            return labelling.Labelling(labels[:, 0], inner.class_names, inner.labels_note)
+    return labelling.labels_from_folders(labelling.read_layout(names))
 
 
 def _without_side(name: str) -> tuple[str | None, str]:
