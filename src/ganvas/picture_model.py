@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from ganvas.data.fit import FitMode
 from ganvas.errors import GanvasError, UsageError
 from ganvas.images import Integers
 from ganvas.model_folder import (
@@ -33,15 +35,16 @@ class PictureConfig(Config):
     """All that is needed to build the painter again and to say what it is.
 
     in_channels: of the picture it takes; for holes one more, the mask: 1 in the hole. degradation: what it repairs, in
-    the words of --degrade. palette: the colours of a label map, which the network sees as one channel each. both:
-    whether it holds the other direction too. multiple, reach: as of a painter.
+    the words of --degrade. palette: the colours of a label map, which the network sees as one channel each.
+    keypoints: the points whose heat maps it takes, one channel each; sigma: how wide they are; fit: of its pictures.
+    both: whether it holds the other direction too. multiple, reach: as of a painter.
     """
 
     task: Literal["translate", "unpaired", "restore"]
     direction: Literal["AtoB", "BtoA", ""] = ""
     both: bool = False
     resolution: tuple[int, int]  # of the pictures it learned to take
-    in_channels: int = Field(ge=1, le=64)
+    in_channels: int = Field(ge=1, le=256)
     out_channels: int = Field(ge=1, le=64)
     scale: int = Field(1, ge=1, le=16)
     multiple: int = Field(1, ge=1)
@@ -50,6 +53,9 @@ class PictureConfig(Config):
     degradation: str = ""
     masked: bool = False  # whether the last channel of its input is a mask
     palette: Palette = ()
+    keypoints: tuple[str, ...] = ()
+    sigma: float = Field(0.02, gt=0, le=0.5)
+    fit: FitMode = "crop"
 
     @property
     def stored_shape(self) -> tuple[int, int, int]:
@@ -158,6 +164,30 @@ class PictureModel:
         from ganvas.applying.arrays import apply_array
 
         return apply_array(self, pictures, mask=mask, class_name=class_name)
+
+    def heat_maps(
+        self, points: Mapping[str, Sequence[float] | Sequence[Sequence[float]]], size: tuple[int, int] | None = None
+    ) -> Integers:
+        """What `apply` takes of a model that draws from points: [height, width, names], at the model's resolution.
+
+        points: (x, y), or several of them, by name; pixels of a picture of `size` (height, width) [default: the model's
+        resolution], which is fitted as the training pictures were. Raises UsageError for names that it does not know.
+        """
+        from ganvas.data.keypoints.heat_maps import KeypointMaps, fitted, heat_maps
+
+        c = self.config
+        unknown = [name for name in points if name not in c.keypoints]
+        if unknown:
+            known = f"knows {', '.join(c.keypoints)}" if c.keypoints else "draws from pictures, not from points"
+            raise UsageError(f"there is no point {unknown[0]} for this model: it {known}")
+        given = [
+            (c.keypoints.index(name), float(x), float(y))
+            for name, places in points.items()
+            for x, y in np.asarray(places, np.float64).reshape(-1, 2)
+        ]
+        placed = fitted(given, size or c.resolution, c.resolution, c.fit)
+        maps = heat_maps(placed, KeypointMaps(c.keypoints, c.sigma), c.resolution, c.bits)
+        return cast(Integers, np.ascontiguousarray(maps.transpose(1, 2, 0)))
 
     def save(self, folder: str | Path) -> Path:
         """Write config.json and model.safetensors; the folder appears whole or stays as it was."""

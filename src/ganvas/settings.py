@@ -201,6 +201,12 @@ class DataSettings(BaseModel):
         None, description="A|B in one picture, or folders A/ and B/ with the same names"
     )
     side: Literal["A", "B"] | None = Field(None, description="of pairs, use only this side")
+    keypoints: str | None = Field(
+        None, description="COCO keypoints, or CSV with file,name,x,y: points to draw the pictures from"
+    )
+    keypoint_sigma: float = Field(
+        0.02, ge=0.002, le=0.5, description="how wide a point is shown to the network, as a share of the shorter side"
+    )
     frames_every: int | None = Field(None, ge=1, description="of videos, one frame in so many [default: two a second]")
     stream: bool = Field(False, description="train straight from shards, without preparing all pictures first")
     window: str = Field("auto", description="of medical pictures: auto, file, percentile or CENTRE/WIDTH")
@@ -219,6 +225,8 @@ class DataSettings(BaseModel):
             slices=self.slices,
             plane=self.plane,
             frames_every=self.frames_every,
+            keypoints=None if self.keypoints is None else Path(self.keypoints).expanduser(),
+            keypoint_sigma=self.keypoint_sigma,
             stream=self.stream,
         )
 

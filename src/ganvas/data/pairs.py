@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 from ganvas.data import labels as labelling
 from ganvas.data.contract import EncodedPictures, Source, SourceDefaults
 from ganvas.data.decode import Header, PictureError, Pixels
-from ganvas.data.fit import halves
+from ganvas.data.fit import Fitted, Target, fit_encoded, halves
+from ganvas.data.keypoints.heat_maps import KeypointMaps
 from ganvas.data.options import SourceOptions
 from ganvas.errors import GanvasError, UsageError
 
 Side = Literal["A", "B"]
+FitJob = Callable[[tuple[bytes, ...], str, Target], Fitted]  # files of a picture or a pair, its name
 
 _SIDE_FOLDER = re.compile(r"(?P<split>train|val|valid|validation|test)?[-_]?(?P<side>[ab])", re.IGNORECASE)
 
@@ -36,6 +38,7 @@ class PairSource(SourceDefaults, ABC):
     """Pictures that come in two: `read_sides` gives A and B, `read` only A. See `ganvas.data.contract.Source`."""
 
     sides: tuple[Side, Side] = ("A", "B")
+    keypoints: KeypointMaps | None = None  # what the channels of A are, where A is points
 
     def __init__(
         self,
@@ -61,6 +64,15 @@ class PairSource(SourceDefaults, ABC):
     @abstractmethod
     def encoded_sides(self, index: int) -> tuple[bytes, ...]:
         """The whole files of one pair: one that shows A and B, or one each. Raises PictureError."""
+
+    def encoded_to_fit(self, index: int) -> tuple[bytes, ...]:
+        """What `fit_job` is given of one pair. Raises PictureError."""
+        return self.encoded_sides(index)
+
+    @property
+    def fit_job(self) -> FitJob:
+        """What makes of it the pair of a store: a function of a module, which other processes import."""
+        return fit_encoded
 
     @abstractmethod
     def headers(self, index: int) -> tuple[Header, Header]:
@@ -176,8 +188,13 @@ class SideSource(SourceDefaults):
 def open_pairs(source: Source, options: SourceOptions) -> Source:
     """`source` as pairs, as `options.pairs` says, or only one side of them; without pairs the source itself.
 
-    Raises UsageError for a side without pairs, GanvasError if no pairs are found.
+    With `options.keypoints` points and pictures are the pairs. Raises UsageError for a side without pairs, GanvasError
+    if no pairs are found.
     """
+    if options.keypoints is not None:
+        from ganvas.data.keypoints.keypoint_pairs import open_keypoints
+
+        return open_keypoints(source, options)
     if options.pairs is None:
         if options.side is not None:
             raise UsageError(f"side {options.side} is chosen without pairs: add pairs side-by-side or by-name")

@@ -70,7 +70,7 @@ class PaintingTask(Task):
         return []
 
     def real_sheet(self, store: Store, config: Config) -> Integers:
-        return pairs_sheet(self.shown(store, config, SHOWN))
+        return pairs_sheet(self.shown(store, config, SHOWN), cast(PictureConfig, config))
 
     def sheet(self, model: Any, store: Store) -> Integers:
         return painted_sheet(model, self.shown(store, model.config, SHOWN))
