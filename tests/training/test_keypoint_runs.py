@@ -143,7 +143,11 @@ def test_a_mirror_is_refused_where_points_have_sides(cells, tmp_path):
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("p.csv", "file,name,x,y\na.png,nose,1,1\n", "has points named nose, which this model does not know: it knows blue, red"),
+        (
+            "p.csv",
+            "file,name,x,y\na.png,nose,1,1\n",
+            "named nose, which this model does not know: it knows blue, red",
+        ),
         ("p.csv", "file,name,x,y\na.png,red,1,1\na.jpg,red,1,1\n", "would both be written as a"),
         ("p.png", "", "this model draws from points: give a keypoint file"),
         ("p.csv", "file,name,x,y\n/etc/a.png,red,1,1\n", "expected a path relative to"),

@@ -18,7 +18,7 @@ from ganvas.applying.chain import Chain
 from ganvas.applying.contract import check_mask as check_mask_given
 from ganvas.applying.inputs import Job, find_jobs, single_file
 from ganvas.applying.painting import Mask
-from ganvas.applying.poses import draw_points, find_poses, pose_hash
+from ganvas.applying.poses import draw_points, find_poses
 from ganvas.applying.reading import Read, check_mask, for_model, read, read_mask
 from ganvas.applying.record import Record, options_hash
 from ganvas.data.cache import locks_folder, sweep, temporary_beside
@@ -243,7 +243,7 @@ class _Work:
                 mask,
                 lambda done, of: self._show(job.source.name, done, of, "frames"),
             )
-            self._finish(job, target, partial, sha256_of(job.source), **filmed.to_json())
+            self._finish(job, target, partial, job.sha256(), **filmed.to_json())
         self.applied.filmed[job.name] = filmed
         self.applied.notes += [f"{job.name}: {note}" for note in filmed.notes]
 
@@ -272,7 +272,7 @@ class _Work:
     def _is_done(self, job: Job, place: Path) -> bool:
         assert self._record is not None, "only folders have one"
         try:
-            return self._record.is_done(self._key(place), self._made_of(job, _hash_of(job)))
+            return self._record.is_done(self._key(place), self._made_of(job, job.sha256()))
         except OSError:  # reading it will say so
             return False
 
@@ -293,10 +293,6 @@ class _Work:
         """What a picture tells of its origin."""
         hashes = ",".join(model.hash for model in self._chain.models)
         return {"software": f"ganvas {__version__}", "synthetic": "true", "model_sha256": hashes}
-
-
-def _hash_of(job: Job) -> str:
-    return sha256_of(job.source) if job.pose is None else pose_hash(job.pose)
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import hashlib
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from ganvas.data.keypoints.keypoint_files import Pose
 from ganvas.data.labels import natural_sorted
 from ganvas.data.video.source import is_video
 from ganvas.errors import GanvasError, UsageError
+from ganvas.hashing import sha256_of
 
 SINGLE = (".png", ".tif", ".tiff", ".mp4", ".mkv")  # of --out where it names one file
 
@@ -36,6 +39,12 @@ class Job:
     @property
     def name(self) -> str:
         return str(self.source) if self.pose is None else f"{self.pose.file} of {self.source}"
+
+    def sha256(self) -> str:
+        """Of the file, or of the points. Raises OSError."""
+        if self.pose is None:
+            return sha256_of(self.source)
+        return hashlib.sha256(json.dumps([self.pose.size, self.pose.points]).encode()).hexdigest()
 
 
 def find_jobs(inputs: Sequence[Path], out: Path, mask: Path | None) -> list[Job]:

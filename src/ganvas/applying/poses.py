@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -55,12 +53,7 @@ def draw_points(job: Job, model: Paints) -> Read:
     by_name: dict[str, list[tuple[float, float]]] = {}
     for place, x, y in points:
         by_name.setdefault(names[place], []).append((x, y))
-    return Read(model.heat_maps(by_name, size), None, Facts(), pose_hash(job.pose), notes)
-
-
-def pose_hash(pose: Pose) -> str:
-    """SHA-256 of what is drawn."""
-    return hashlib.sha256(json.dumps([pose.size, pose.points]).encode()).hexdigest()
+    return Read(model.heat_maps(by_name, size), None, Facts(), job.sha256(), notes)
 
 
 def _as_known(found: Keypoints, known: Sequence[str]) -> list[Pose]:
