@@ -19,6 +19,7 @@ class Config:
     reach: int = 0
     masked: bool = False
     direction: str = ""
+    keypoints: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
 
 

@@ -50,7 +50,11 @@ def _settings_of(path: Path, config: PictureConfig) -> TrainSettings:
     if saved.is_file():
         return read_settings(saved)[1]
     cells: dict[str, Any] = dict(RECIPES[config.recipe].cells) if config.recipe in RECIPES else {"task": config.task}
-    own = {"degrade": config.degradation or None, "direction": config.direction or "AtoB"}
+    own = {
+        "degrade": config.degradation or None,
+        "direction": config.direction or "AtoB",
+        "class_conditional": bool(config.class_names),
+    }
     return build_settings({**cells, **own, "domains": config.domains or None})
 
 

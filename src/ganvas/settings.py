@@ -42,7 +42,7 @@ OF_GENERATION = (
 )
 OF_PAINTING = (
     *("direction", "degrade", "domains", "one_hot", "d_sees_input", "d_scales", "adversarial_weight", "l1_weight"),
-    *("perceptual_weight", "cycle_weight", "identity_weight", "contrast_weight", "pool"),
+    *("perceptual_weight", "cycle_weight", "identity_weight", "contrast_weight", "pool", "class_conditional"),
 )
 
 
@@ -201,6 +201,12 @@ class DataSettings(BaseModel):
         None, description="A|B in one picture, or folders A/ and B/ with the same names"
     )
     side: Literal["A", "B"] | None = Field(None, description="of pairs, use only this side")
+    keypoints: str | None = Field(
+        None, description="COCO keypoints, or CSV with file,name,x,y: points to draw the pictures from"
+    )
+    keypoint_sigma: float = Field(
+        0.02, ge=0.002, le=0.5, description="how wide a point is shown to the network, as a share of the shorter side"
+    )
     frames_every: int | None = Field(None, ge=1, description="of videos, one frame in so many [default: two a second]")
     stream: bool = Field(False, description="train straight from shards, without preparing all pictures first")
     window: str = Field("auto", description="of medical pictures: auto, file, percentile or CENTRE/WIDTH")
@@ -219,6 +225,8 @@ class DataSettings(BaseModel):
             slices=self.slices,
             plane=self.plane,
             frames_every=self.frames_every,
+            keypoints=None if self.keypoints is None else Path(self.keypoints).expanduser(),
+            keypoint_sigma=self.keypoint_sigma,
             stream=self.stream,
         )
 
@@ -305,6 +313,9 @@ class TrainSettings(DataSettings):
         None, description="for --task unpaired: two of the class folders, such as horse,deer"
     )
     one_hot: bool = Field(False, description="what is painted from is a label map: show it as one channel a class")
+    class_conditional: bool = Field(
+        False, description="of pairs and for restoring: one painter for all classes, told the class of each picture"
+    )
     game: Literal["generation", "paired", "cycle", "contrast"] = Field(
         "generation", description="who plays whom; follows from the recipe"
     )
@@ -432,6 +443,8 @@ class TrainSettings(DataSettings):
             )
         if self.degrade is not None and self.task != "restore":
             raise ValueError("--degrade is of --task restore: add that, or leave it out")
+        if self.class_conditional and self.task == "unpaired":
+            raise ValueError("--class-conditional: classes are the two kinds of --task unpaired itself. Leave it out")
 
     def _check_simultaneous(self) -> None:
         if self.objective not in PROPORTIONAL:

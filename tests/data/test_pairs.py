@@ -84,7 +84,29 @@ def test_side_by_side_keeps_held_out_pictures(tmp_path):
         "train/2.png": False,
     }
     assert pairs.labels is None
-    assert pairs.labels_note.startswith("unlabelled: pairs")
+    assert pairs.labels_note == "unlabelled: no class folders"
+
+
+def test_classes_of_pairs_are_folders_inside_the_sides(tmp_path):
+    for number in range(6):
+        for side in "AB":
+            for name in ("boots", "shoes"):
+                flat(tmp_path / f"train/{side}/{name}/{number}.png", 1)
+    pairs = pairs_of(tmp_path, BY_NAME)
+    assert pairs.class_names == ("boots", "shoes")
+    assert [pairs.names[i].split("/")[1] for i in np.flatnonzero(pairs.labels == 0)] == ["boots"] * 6
+    (tmp_path / "labels.csv").write_text("file,class\n" + "".join(
+        f"train/{side}/{name}/{number}.png,{number % 3}\n"
+        for number in range(6) for side in "AB" for name in ("boots", "shoes")
+    ))  # fmt: skip
+    assert pairs_of(tmp_path, BY_NAME).class_names == ("0", "1", "2")
+
+
+def test_pairs_without_classes_of_their_own_are_not_of_the_classes_a_and_b(tmp_path):
+    for number in range(6):
+        for side in "AB":
+            flat(tmp_path / f"{side}/{number}.png", 1)
+    assert pairs_of(tmp_path, BY_NAME).labels is None
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,9 @@ KINDS = {
     "pix2pix, hinge, R1, augmented": {
         **PAIRS, "objective": "hinge", "r1_gamma": 1.0, "penalty_every": 2, "augment": "translation",
     },
+    "pix2pix of classes": {
+        **PAIRS, "class_conditional": True, "objective": "hinge", "r1_gamma": 1.0, "penalty_every": 2,
+    },
     "features matched": {**PAIRS, "network": "resnet", "feature_matching_weight": 1.0, "objective": "least_squares"},
     "distortion": {**RESTORED, "network": "restore_unet"},
     "larger": {**RESTORED, "network": "srresnet", "network_options": ("blocks=1",), "degrade": "lowres:2"},
@@ -45,6 +48,7 @@ def make_state(kind, engine=None, on_problem=print, **cells):
         task=settings.task, network=settings.network, width=settings.width, network_options=settings.network_options,
         resolution=(SIDE // scale, SIDE // scale), in_channels=3 + masked, out_channels=3, scale=scale, masked=masked,
         degradation=settings.degrade or "", direction="" if settings.degrade else "AtoB", both=settings.game == "cycle",
+        class_names=("a", "b", "c") if settings.class_conditional else (),
     )  # fmt: skip
     eyes = None
     if settings.perceptual_weight:
@@ -68,12 +72,21 @@ def stored(state, step, n=4):
     return torch.nn.functional.interpolate(small, size=(SIDE, SIDE), mode="bilinear")
 
 
+def labels(state, step, n=4):
+    """The classes of that batch, or None."""
+    if not state.config.classes:
+        return None
+    return torch.randint(0, state.config.classes, (n,), generator=torch.Generator().manual_seed(step))
+
+
 def play(state, steps, first=0):
     """So many steps, by one process, and their last stats."""
     rows = state.game.engine.rows(state.game.settings.batch)
     mine = slice(rows.start, rows.start + state.game.engine.share_of(state.game.settings.batch))
     for step in range(first, first + steps):
-        stats = state.game.step([(stored(state, step)[mine], None)], Draws("cpu", (0, step), rows), 0.0)
+        known = labels(state, step)
+        batch = stored(state, step)[mine], None if known is None else known[mine]
+        stats = state.game.step([batch], Draws("cpu", (0, step), rows), 0.0)
         state.average(state.game.settings.batch)
     return stats
 
@@ -87,12 +100,12 @@ def seen(state):
     with torch.no_grad():
         for name, G in (("G", game.G), ("G_ema", state.G_ema)):
             for way, painter in G.items() if config.both else [("", G)]:
-                found[f"{name}{way}"] = painter.eval()(given)
+                found[f"{name}{way}"] = painter.eval()(given, labels(state, 1000))
                 painter.train(name == "G")
         for name, D in game.D.items() if config.both else [("", game.D)]:
             if D is not None:
                 images = pictures if game.settings.d_sees_input else pictures[:, :3]
-                found[f"D{name}"] = D.eval()(images)
+                found[f"D{name}"] = D.eval()(images, labels(state, 1000))
                 D.train()
     return found
 

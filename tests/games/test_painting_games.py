@@ -91,7 +91,7 @@ def greedy(forward, most):
     return call
 
 
-@pytest.mark.parametrize("kind", ["pix2pix", "esrgan", "cyclegan", "cut", "distortion"])
+@pytest.mark.parametrize("kind", ["pix2pix", "pix2pix of classes", "esrgan", "cyclegan", "cut", "distortion"])
 def test_two_processes_train_the_model_of_one(tmp_path, kind):
     script = Path(__file__).with_name("two_processes_painting.py")
     single = subprocess.run([sys.executable, script, kind, tmp_path / "one.pt"], capture_output=True, text=True)
@@ -150,3 +150,18 @@ def test_a_pool_fills_up_and_then_gives_back_old_pictures_half_of_the_time():
 def test_no_pool_shows_what_was_painted_just_now():
     pool = Pool(0, (1, 1, 1), torch.device("cpu"))
     assert torch.equal(pool.exchange(torch.ones(2, 1, 1, 1), Draws("cpu", (0,))), torch.ones(2, 1, 1, 1))
+
+
+def test_one_painter_learns_to_paint_each_class_its_own_way():
+    state = make_state("pix2pix of classes", g_lr=2e-3, d_lr=2e-4, width=8, l1_weight=100.0, r1_gamma=0.0)
+    sign = torch.tensor([1.0, -1.0, 0.0])
+    for step in range(80):
+        pictures, classes = stored(state, step), torch.tensor([0, 1, 0, 1])
+        pictures[:, 3:] = pictures[:, :3] * sign[classes][:, None, None, None]
+        state.game.step([(pictures, classes)], Draws("cpu", (0, step), Rows(4)), 0.0)
+    state.game.G.eval()
+    fresh = stored(state, 1000)[:, :3]
+    with torch.no_grad():  # who does not hear the class can do no better than 1
+        same, negative = (state.game.G(fresh, torch.full((4,), name)) for name in (0, 1))
+    assert (same - fresh).abs().mean() < 0.75 * fresh.abs().mean()
+    assert (negative + fresh).abs().mean() < 0.75 * fresh.abs().mean()

@@ -18,6 +18,7 @@ from ganvas.applying.chain import Chain
 from ganvas.applying.contract import check_mask as check_mask_given
 from ganvas.applying.inputs import Job, find_jobs, single_file
 from ganvas.applying.painting import Mask
+from ganvas.applying.poses import draw_points, find_poses
 from ganvas.applying.reading import Read, check_mask, for_model, read, read_mask
 from ganvas.applying.record import Record, options_hash
 from ganvas.data.cache import locks_folder, sweep, temporary_beside
@@ -77,15 +78,22 @@ def apply_to_files(
     anything is written, for what concerns all of them.
     """
     check_mask_given(chain.models, mask is not None)
-    jobs = find_jobs(inputs, out, mask)
+    jobs, notes = _jobs(chain, inputs, out, mask)
     as_file = single_file(out, jobs)
     folder = out.absolute().parent if as_file else out
     with _alone(folder):
         work = _Work(chain, out if as_file else None, folder, jobs)
+        work.applied.notes += notes
         todo = work.unfinished(jobs, overwrite)
         with rated_bar(quiet=quiet) as show:
             work.run(todo, show)
     return work.applied
+
+
+def _jobs(chain: Chain, inputs: Sequence[Path], out: Path, mask: Path | None) -> tuple[list[Job], list[str]]:
+    """What is to be done, and notes."""
+    known = chain.models[0].config.keypoints
+    return find_poses(inputs, known) if known else (find_jobs(inputs, out, mask), [])
 
 
 class _Work:
@@ -158,7 +166,11 @@ class _Work:
             self.applied.failed.append((job.name, reason))
 
     def _read(self, job: Job) -> _Ready:
-        """Read and check a picture and its mask. Raises PictureError."""
+        """Read and check a picture and its mask, or draw heat maps. Raises PictureError."""
+        if job.pose is not None:
+            drawn = draw_points(job, self._chain.models[0])
+            self.applied.notes += [f"{job.name}: {note}" for note in drawn.notes]
+            return _Ready(job, drawn, None, self._place(job, ".png"))
         try:
             picture = read(job.source, job.name)
         except OSError as error:
@@ -231,7 +243,7 @@ class _Work:
                 mask,
                 lambda done, of: self._show(job.source.name, done, of, "frames"),
             )
-            self._finish(job, target, partial, sha256_of(job.source), **filmed.to_json())
+            self._finish(job, target, partial, job.sha256(), **filmed.to_json())
         self.applied.filmed[job.name] = filmed
         self.applied.notes += [f"{job.name}: {note}" for note in filmed.notes]
 
@@ -260,7 +272,7 @@ class _Work:
     def _is_done(self, job: Job, place: Path) -> bool:
         assert self._record is not None, "only folders have one"
         try:
-            return self._record.is_done(self._key(place), self._made_of(job, sha256_of(job.source)))
+            return self._record.is_done(self._key(place), self._made_of(job, job.sha256()))
         except OSError:  # reading it will say so
             return False
 

@@ -46,6 +46,10 @@ class PaintsConfig(Protocol):
         """AtoB or BtoA of a translation; "" where there is only one."""
 
     @property
+    def keypoints(self) -> tuple[str, ...]:
+        """The points that it draws from, one channel each; () for a network that takes pictures."""
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """The classes it was trained with; () for none."""
 
@@ -78,7 +82,10 @@ def check_chain(models: Sequence[Paints]) -> None:
     """Refuse networks that do not take pictures, or not what the one before gives. Raises UsageError."""
     for number, model in enumerate(models, 1):
         config, which = model.config, f"model {number} of {len(models)}" if len(models) > 1 else "this model"
-        for channels, does in ((picture_channels(config), "takes"), (config.out_channels, "paints")):
+        if config.keypoints and number > 1:
+            raise UsageError(f"{which} draws from points, not from pictures: it can only be the first")
+        taken = () if config.keypoints else ((picture_channels(config), "takes"),)
+        for channels, does in (*taken, (config.out_channels, "paints")):
             if channels not in KINDS:
                 raise UsageError(
                     f"{which} {does} {channels} channels, as of label maps: only pictures with 1, 3 or 4 channels can "

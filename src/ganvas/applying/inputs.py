@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import glob
+import hashlib
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ganvas.data.decode import SUFFIXES
+from ganvas.data.keypoints.keypoint_files import Pose
 from ganvas.data.labels import natural_sorted
 from ganvas.data.video.source import is_video
 from ganvas.errors import GanvasError, UsageError
+from ganvas.hashing import sha256_of
 
 SINGLE = (".png", ".tif", ".tiff", ".mp4", ".mkv")  # of --out where it names one file
 
 
 @dataclass(frozen=True)
 class Job:
-    """One file. stem: of its result, with folders, relative to the folder of results. mask: where there is one."""
+    """One file, or the points of one picture in a file.
+
+    stem: of its result, with folders, relative to the folder of results. mask: where there is one.
+    """
 
     source: Path
     stem: str
     mask: Path | None = None
+    pose: Pose | None = None
 
     @property
     def is_video(self) -> bool:
@@ -30,7 +38,13 @@ class Job:
 
     @property
     def name(self) -> str:
-        return str(self.source)
+        return str(self.source) if self.pose is None else f"{self.pose.file} of {self.source}"
+
+    def sha256(self) -> str:
+        """Of the file, or of the points. Raises OSError."""
+        if self.pose is None:
+            return sha256_of(self.source)
+        return hashlib.sha256(json.dumps([self.pose.size, self.pose.points]).encode()).hexdigest()
 
 
 def find_jobs(inputs: Sequence[Path], out: Path, mask: Path | None) -> list[Job]:
@@ -46,7 +60,7 @@ def find_jobs(inputs: Sequence[Path], out: Path, mask: Path | None) -> list[Job]
         else:
             raise UsageError(f"there is no file {given}: give pictures, videos or folders")
     jobs = list({job.source.resolve(): job for job in reversed(jobs)}.values())[::-1]  # each once
-    _check_stems(jobs)
+    check_stems(jobs)
     if mask is not None:
         jobs = [Job(job.source, job.stem, _mask_of(job, mask)) for job in jobs]
     return jobs
@@ -93,7 +107,7 @@ def _in_folder(folder: Path, out: Path) -> list[Job]:
     return [Job(folder / name, Path(name).with_suffix("").as_posix()) for name in natural_sorted(names)]
 
 
-def _check_stems(jobs: Sequence[Job]) -> None:
+def check_stems(jobs: Sequence[Job]) -> None:
     """Refuse two results of one name; upper and lower case are one, as on many systems."""
     first: dict[str, Job] = {}
     for job in jobs:

@@ -16,7 +16,8 @@ class SourceOptions:
     and B/ under the same name. side: only A or only B of pairs. window: "auto", "file", "percentile" or
     CENTRE/WIDTH in the units of the source, for medical pictures. slices: "all", "middle", "every:N" or "filled"
     (those with enough in them). plane: how a volume is cut. frames_every: of a video, one frame in so many. stream:
-    read shards as they are needed, instead of all of them first.
+    read shards as they are needed, instead of all of them first. keypoints: a file of points in the pictures, which
+    become pairs with them; keypoint_sigma: how wide a point is drawn, as a share of the shorter side.
     """
 
     labels_file: Path | None = None
@@ -29,6 +30,8 @@ class SourceOptions:
     plane: Literal["axial", "coronal", "sagittal"] = "axial"
     frames_every: int | None = None
     stream: bool = False
+    keypoints: Path | None = None
+    keypoint_sigma: float = 0.02
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 from ganvas.data import labels as labelling
 from ganvas.data.contract import EncodedPictures, Source, SourceDefaults
 from ganvas.data.decode import Header, PictureError, Pixels
-from ganvas.data.fit import halves
+from ganvas.data.fit import Fitted, Target, fit_encoded, halves
+from ganvas.data.keypoints.heat_maps import KeypointMaps
 from ganvas.data.options import SourceOptions
 from ganvas.errors import GanvasError, UsageError
 
 Side = Literal["A", "B"]
+FitJob = Callable[[tuple[bytes, ...], str, Target], Fitted]  # files of a picture or a pair, its name
 
 _SIDE_FOLDER = re.compile(r"(?P<split>train|val|valid|validation|test)?[-_]?(?P<side>[ab])", re.IGNORECASE)
 
@@ -36,12 +38,18 @@ class PairSource(SourceDefaults, ABC):
     """Pictures that come in two: `read_sides` gives A and B, `read` only A. See `ganvas.data.contract.Source`."""
 
     sides: tuple[Side, Side] = ("A", "B")
-    labels: NDArray[np.int64] | None = None
-    class_names: tuple[str, ...] = ()
-    labels_note = labelling.unlabelled("pairs are matched with each other, not with classes").note
+    keypoints: KeypointMaps | None = None  # what the channels of A are, where A is points
 
-    def __init__(self, inner: Source, names: Sequence[str], held_out: NDArray[np.bool_], layout: str) -> None:
+    def __init__(
+        self,
+        inner: Source,
+        names: Sequence[str],
+        held_out: NDArray[np.bool_],
+        layout: str,
+        classes: labelling.Labelling,
+    ) -> None:
         self.name, self.names, self.held_out = inner.name, names, held_out
+        self.labels, self.class_names, self.labels_note = classes.labels, classes.class_names, classes.note
         self.notes = inner.notes
         self.in_order = inner.in_order
         self.default_resolution = inner.default_resolution
@@ -56,6 +64,15 @@ class PairSource(SourceDefaults, ABC):
     @abstractmethod
     def encoded_sides(self, index: int) -> tuple[bytes, ...]:
         """The whole files of one pair: one that shows A and B, or one each. Raises PictureError."""
+
+    def encoded_to_fit(self, index: int) -> tuple[bytes, ...]:
+        """What `fit_job` is given of one pair. Raises PictureError."""
+        return self.encoded_sides(index)
+
+    @property
+    def fit_job(self) -> FitJob:
+        """What makes of it the pair of a store: a function of a module, which other processes import."""
+        return fit_encoded
 
     @abstractmethod
     def headers(self, index: int) -> tuple[Header, Header]:
@@ -78,7 +95,8 @@ class SideBySide(PairSource):
     """Pairs whose pictures show A in the left half and B in the right one."""
 
     def __init__(self, inner: Source) -> None:
-        super().__init__(inner, inner.names, inner.held_out, "side-by-side")
+        classes = labelling.Labelling(inner.labels, inner.class_names, inner.labels_note)
+        super().__init__(inner, inner.names, inner.held_out, "side-by-side", classes)
         self.groups = inner.groups
         if inner.default_resolution is not None:
             height, width = inner.default_resolution
@@ -114,7 +132,7 @@ class ByName(PairSource):
         held_out: NDArray[np.bool_],
         notes: tuple[str, ...],
     ) -> None:
-        super().__init__(inner, names, held_out, "by-name")
+        super().__init__(inner, names, held_out, "by-name", _classes_of(inner, names, places))
         self.notes = inner.notes + notes
         self._places = places
         if inner.groups is not None:
@@ -149,7 +167,7 @@ class SideSource(SourceDefaults):
 
     labels: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()
-    labels_note = PairSource.labels_note
+    labels_note = labelling.unlabelled("one side of pairs").note
 
     def __init__(self, pairs: PairSource, side: Side) -> None:
         self.name, self.names, self.held_out = pairs.name, pairs.names, pairs.held_out
@@ -170,8 +188,13 @@ class SideSource(SourceDefaults):
 def open_pairs(source: Source, options: SourceOptions) -> Source:
     """`source` as pairs, as `options.pairs` says, or only one side of them; without pairs the source itself.
 
-    Raises UsageError for a side without pairs, GanvasError if no pairs are found.
+    With `options.keypoints` points and pictures are the pairs. Raises UsageError for a side without pairs, GanvasError
+    if no pairs are found.
     """
+    if options.keypoints is not None:
+        from ganvas.data.keypoints.keypoint_pairs import open_keypoints
+
+        return open_keypoints(source, options)
     if options.pairs is None:
         if options.side is not None:
             raise UsageError(f"side {options.side} is chosen without pairs: add pairs side-by-side or by-name")
@@ -218,6 +241,15 @@ def _by_name(source: Source) -> ByName:
         held_out = np.zeros(len(names), np.bool_)
         notes.append("all pairs are of a held-out split: they are used for training")
     return ByName(source, names, places, held_out, tuple(notes))
+
+
+def _classes_of(inner: Source, names: Sequence[str], places: Sequence[tuple[int, int]]) -> labelling.Labelling:
+    """Classes that both sides of each pair share: of a table, or of folders inside A/ and B/."""
+    if inner.labels is not None:
+        labels = inner.labels[np.array(places)]  # [N, 2]
+        if (labels[:, 0] == labels[:, 1]).all() and len(np.unique(labels)) > 1:
+            return labelling.Labelling(labels[:, 0], inner.class_names, inner.labels_note)
+    return labelling.labels_from_folders(labelling.read_layout(names))
 
 
 def _without_side(name: str) -> tuple[str | None, str]:

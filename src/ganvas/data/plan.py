@@ -11,6 +11,7 @@ import numpy as np
 
 from ganvas.data.decode import Header, PictureError
 from ganvas.data.fit import MIN_SIDE, FitMode, Target, aspect_differs, patch_count, too_small
+from ganvas.data.keypoints.heat_maps import KeypointMaps
 from ganvas.data.options import StoreOptions
 from ganvas.data.pairs import PairSource
 from ganvas.errors import GanvasError, UsageError
@@ -44,6 +45,7 @@ class StorePlan:
     notes: tuple[str, ...]
     fit: FitMode = "crop"
     sides: tuple[int, ...] = ()
+    keypoints: KeypointMaps | None = None  # what the channels of A are, where A is points
     wished: bool = False  # the size is the one that the source itself recommends
 
     @property
@@ -69,6 +71,9 @@ def plan_store(source: Source, options: StoreOptions) -> StorePlan:
     headers = [each[0] for each in surveyed]
     height, width = options.resolution or _chosen_size(source, headers, options)
     each_side = tuple(_channels([each[i] for each in surveyed], options) for i in range(len(surveyed[0])))
+    keypoints = source.keypoints if isinstance(source, PairSource) else None
+    if keypoints is not None:
+        each_side = len(keypoints.names), each_side[1]
     sides = each_side if len(each_side) > 1 else ()
     held_out = int(np.count_nonzero(source.held_out))
     plan = StorePlan(
@@ -86,6 +91,7 @@ def plan_store(source: Source, options: StoreOptions) -> StorePlan:
         notes=_notes(headers, height, width, options.fit),
         fit=options.fit,
         sides=sides,
+        keypoints=keypoints,
         wished=options.resolution is None and source.default_resolution is not None,
     )
     return _with_patches(plan, headers) if options.fit == "patch" else plan
@@ -114,6 +120,8 @@ def _check(source: Source, options: StoreOptions) -> None:
         raise UsageError(f"channels {options.channels} cannot be: choose 1 (grey), 3 (RGB) or 4 (RGB and alpha)")
     if options.fit not in ("crop", "pad", "squash", "patch"):
         raise UsageError(f"fit {options.fit!r} cannot be: choose crop, pad, squash or patch")
+    if options.fit == "patch" and isinstance(source, PairSource) and source.keypoints is not None:
+        raise UsageError("--fit patch: points are of whole pictures, not of patches: give --fit crop, pad or squash")
     if len(options.matte) != 3 or not all(0 <= level <= 255 for level in options.matte):
         raise UsageError(f"matte {options.matte} is not a colour: give red, green and blue from 0 to 255")
     if options.labels and not source.class_names:

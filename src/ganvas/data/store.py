@@ -26,6 +26,7 @@ from ganvas.data.cache import locks_folder, remove, stores_folder, sync_folder
 from ganvas.data.contract import Column
 from ganvas.data.decode import Pixels
 from ganvas.data.fit import MIN_SIDE, RESIZE, FitMode, Target
+from ganvas.data.keypoints.heat_maps import KeypointMaps
 from ganvas.data.options import StoreOptions
 from ganvas.data.plan import MIN_PICTURES, StorePlan, plan_store
 from ganvas.data.store_writer import (
@@ -94,6 +95,7 @@ class Store:
     train_count: int
     skipped: tuple[tuple[str, str], ...]
     sides: tuple[int, ...] = ()  # of pairs: the channels of A, which come first, and of B
+    keypoints: KeypointMaps | None = None  # what the channels of A are, where A is points
     groups: NDArray[np.int64] | None = None
     fit: FitMode = "crop"
     matte: tuple[int, int, int] = (255, 255, 255)
@@ -271,6 +273,7 @@ def read_store(path: Path, source_name: str | None = None) -> Store:
         for name, key in ((NAMES, "names_sha256"), (COLUMNS, "columns_sha256")):
             if manifest[key] and hashlib.sha256((path / name).read_bytes()).hexdigest() != manifest[key]:
                 raise ValueError(f"{name} does not match")
+        points = manifest.get("keypoints")
         groups = np.load(path / GROUPS, allow_pickle=False) if manifest["groups_sha256"] else None
         return Store(
             path=path,
@@ -284,6 +287,7 @@ def read_store(path: Path, source_name: str | None = None) -> Store:
             train_count=manifest["train_count"],
             skipped=tuple((name, reason) for name, reason in manifest["skipped"]),
             sides=tuple(manifest["sides"]),
+            keypoints=None if points is None else KeypointMaps(tuple(points["names"]), float(points["sigma"])),
             groups=groups,
             fit=manifest["fit"],
             matte=tuple(manifest["matte"]),

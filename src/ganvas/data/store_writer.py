@@ -13,7 +13,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from ganvas.data.cache import sync_folder
 from ganvas.data.decode import PictureError
 from ganvas.data.decoders import Decoders, Failed, Item
 from ganvas.data.fit import RESIZE, Fitted, Target, fit_all, fit_encoded
-from ganvas.data.pairs import PairSource, file_reader
+from ganvas.data.pairs import FitJob, PairSource, file_reader
 from ganvas.data.plan import MIN_PICTURES, StorePlan, reasons
 from ganvas.errors import GanvasError
 from ganvas.version import __version__
@@ -176,6 +176,9 @@ class _Writing:
 def _fitted(source: Source, target: Target, indices: list[int], processes: int | None) -> Iterator[Fitted | Failed]:
     """What goes into the store of each picture, in order."""
     encoded = file_reader(source)
+    job: FitJob = fit_encoded
+    if encoded is not None and isinstance(source, PairSource):
+        encoded, job = source.encoded_to_fit, source.fit_job
     if encoded is None:
         for index in indices:
             yield _fit_here(source, index, target)
@@ -192,7 +195,7 @@ def _fitted(source: Source, target: Target, indices: list[int], processes: int |
             yield data, source.names[index]
 
     with Decoders(processes) as decoders:
-        for place, result in enumerate(decoders.map(fit_encoded, items(), target)):
+        for place, result in enumerate(decoders.map(job, items(), target)):
             yield unread.pop(place, result)
 
 
@@ -224,6 +227,7 @@ def _finish(folder: Path, source: Source, plan: StorePlan, key: str, writing: _W
         "shape": [len(kept), plan.channels, plan.height, plan.width],
         "dtype": writing.dtype.str,
         "sides": list(plan.sides),
+        **({} if plan.keypoints is None else {"keypoints": asdict(plan.keypoints)}),
         "train_count": train_count,
         "class_names": list(source.class_names) if labels is not None else [],
         "resize": RESIZE,
@@ -305,6 +309,7 @@ def _notes(done: Counter[str], plan: StorePlan) -> list[str]:
         "greyed": "in colour turned grey",
         "16 to 8": "of 16 bits scaled to 8, because not all pictures looked at have 16",
         "8 to 16": "of 8 bits scaled to 16",
+        "points outside": "with some points outside of it, which are left out",
     }
     return [f"{done[what]} picture{'s' * (done[what] != 1)} {text}" for what, text in words.items() if done[what]]
 

@@ -25,7 +25,10 @@ class StoreSource(SourceDefaults):
         self.store = store = read_store(path, name)
         if options.side and not store.sides:
             raise UsageError(f"{name} holds no pairs: leave out --side")
+        if options.keypoints is not None:
+            raise UsageError(f"{name} is prepared already: leave out --keypoints, or give it to ganvas data prepare")
         self.sides = ("A", "B") if store.sides and not options.side else ()
+        self.keypoints = store.keypoints if self.sides else None
         begin = store.sides[0] if options.side == "B" else 0
         size = store.sides[int(options.side == "B")] if options.side else store.channels
         self._channels = slice(begin, begin + size)

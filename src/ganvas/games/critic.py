@@ -38,21 +38,33 @@ class Critic:
         self.objective, self.augmenter = OBJECTIVES[settings.objective], Augmenter(settings)
         self._judge = compiled(D)
 
-    def look(self, images: Tensor, random: Draws, *, exact: bool = False) -> Seen:
-        """All that D says of augmented pictures: [N, C, H, W] -> details in float32.
+    def look(self, images: Tensor, random: Draws, labels: Tensor | None = None, *, exact: bool = False) -> Seen:
+        """All that D says of augmented pictures: [N, C, H, W], labels [N] for a D of classes -> details in float32.
 
         `exact` computes in float32 whatever the precision: a penalty on a rounded gradient is another penalty.
         """
         with self._autocast(exact):
-            seen = self.D.details(self.augmenter(images, random))
+            seen = self.D.details(self.augmenter(images, random), labels)
         return {name: value.float() for name, value in seen.items()}
 
-    def learn(self, real: Tensor, fake: Tensor, random: Draws, *, due: bool, progress: float) -> tuple[Tensor, Stats]:
-        """D's loss on reals and fakes, [N, C, H, W] each, with the penalties that are due; a scalar, and stats."""
+    def learn(
+        self,
+        real: Tensor,
+        fake: Tensor,
+        random: Draws,
+        *,
+        labels: Tensor | None = None,
+        due: bool,
+        progress: float,
+    ) -> tuple[Tensor, Stats]:
+        """D's loss on reals and fakes of the same labels, [N, C, H, W] each, with the penalties that are due.
+
+        A scalar, and stats.
+        """
         s = self.settings
         real = real.detach().requires_grad_(bool(due and s.r1_gamma))
         fake = fake.detach().requires_grad_(bool(due and s.r2_gamma))
-        real_seen, fake_seen = (self.look(images, random, exact=due) for images in (real, fake))
+        real_seen, fake_seen = (self.look(images, random, labels, exact=due) for images in (real, fake))
         loss = _mean(self.objective.d_loss, real_seen, fake_seen)
         stats = {
             "d_loss": loss.detach(),
@@ -61,21 +73,23 @@ class Critic:
         if due:
             judged = (real, real_seen["logits"]), (fake, fake_seen["logits"])
             penalty, more = gradient_penalties(
-                s, progress, *judged, lambda images: self.look(images, random, exact=True)["logits"], random
+                s, progress, *judged, lambda images: self.look(images, random, labels, exact=True)["logits"], random
             )
             loss, stats = loss + s.penalty_every * penalty, {**stats, **more}
         return loss, stats
 
-    def of_painted(self, fake: Tensor, real: Tensor, random: Draws) -> tuple[Tensor, Tensor]:
+    def of_painted(
+        self, fake: Tensor, real: Tensor, random: Draws, labels: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """What G minimises about D: the adversarial loss, and the distance of D's maps on fake and real.
 
         Both scalars; the second is 0 where it is not asked for. Call it with D frozen.
         """
-        fake_seen = self.look(fake, random)
+        fake_seen = self.look(fake, random, labels)
         real_seen = fake_seen
         if self.settings.objective.startswith("relativistic") or self.settings.feature_matching_weight:
             with torch.no_grad():
-                real_seen = self.look(real, random)
+                real_seen = self.look(real, random, labels)
         loss = _mean(self.objective.g_loss, real_seen, fake_seen)
         if not self.settings.feature_matching_weight:
             return loss, loss.new_zeros(())

@@ -8,6 +8,7 @@ trained (Ledig et al., 2017), and with a perceptual distance ESRGAN (Wang et al.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,10 @@ class PairedGame(Game):
     def step(self, reals: Sequence[Batch], random: Draws, progress: float) -> Stats:
         """One update of D, where there is one, and one of G."""
         self.begin_step(progress)
-        pair = self.pairing(reals[-1][0], random.at(PAIRING))
+        pictures, labels = reals[-1]
+        pair = self.pairing(pictures, random.at(PAIRING))
+        if self.G.classes:
+            pair = replace(pair, labels=labels)
         stats: Stats = {}
         painted: list[Tensor] = []
         if self.critic is not None:
@@ -71,18 +75,17 @@ class PairedGame(Game):
         self.scaler.update()
         return stats
 
-    def paint(self, inputs: Tensor, random: Draws) -> Tensor:
-        """What G makes of the inputs: [N, C, h, w] -> [N, C', H, W] float32."""
+    def paint(self, pair: Pair, random: Draws) -> Tensor:
+        """What G makes of the inputs: [N, C', H, W] float32."""
         with self._precision():
-            painted: Tensor = self._paint(inputs, None, random if self.G.uses_random else None)
+            painted: Tensor = self._paint(pair.inputs, pair.labels, random if self.G.uses_random else None)
         return painted.float()
 
     def _painted(self, pair: Pair, random: Draws) -> Tensor:
         """Of the whole batch, with a graph for the G turn if it comes in one part."""
         with torch.set_grad_enabled(self.parts.hold(len(pair))):
             parts = [
-                self.paint(pair.inputs[part], random.at(PAINTING, offset=part.start))
-                for part in self.parts.of(len(pair))
+                self.paint(pair.part(part), random.at(PAINTING, offset=part.start)) for part in self.parts.of(len(pair))
             ]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -99,6 +102,7 @@ class PairedGame(Game):
                 self._shown(some, some.targets),
                 self._shown(some, fake[part]),
                 random.at(offset=part.start),
+                labels=some.labels,
                 due=due,
                 progress=self.progress,
             )
@@ -116,7 +120,7 @@ class PairedGame(Game):
             stats = []
             for part in self.parts.of(len(pair)):
                 some = pair.part(part)
-                again = self.paint(some.inputs, random.at(PAINTING, offset=part.start))
+                again = self.paint(some, random.at(PAINTING, offset=part.start))
                 stats.append(self._generator_gradients(some, again, random.at(G_TURN, offset=part.start), len(pair)))
         return self._update(summed(stats), (self.g_optimizer, self.G))
 
@@ -128,7 +132,7 @@ class PairedGame(Game):
         if self.critic is not None:
             with frozen(self.critic.D):
                 adversarial, matching = self.critic.of_painted(
-                    self._shown(pair, fake), self._shown(pair, pair.targets), random
+                    self._shown(pair, fake), self._shown(pair, pair.targets), random, pair.labels
                 )
                 loss = loss + s.adversarial_weight * adversarial + s.feature_matching_weight * matching
             stats["g_loss"] = adversarial.detach()

@@ -20,13 +20,14 @@ class Pair:
     """What G gets, [N, C, h, w], what it is to paint of it, [N, C', H, W], and where that counts: [N, 1, H, W] or all.
 
     mask: 1 where the target counts (in a hole), 0 elsewhere. label_map: the input as a picture, where G gets it as one
-    channel a class.
+    channel a class. labels: [N], for a G of classes.
     """
 
     inputs: Tensor
     targets: Tensor
     mask: Tensor | None = None
     label_map: Tensor | None = None
+    labels: Tensor | None = None
 
     @property
     def pictures(self) -> Tensor:
@@ -38,7 +39,8 @@ class Pair:
 
     def part(self, part: slice) -> Pair:
         """Some of the pairs."""
-        return Pair(self.inputs[part], self.targets[part], rows(self.mask, part), rows(self.label_map, part))
+        more = (rows(of, part) for of in (self.mask, self.label_map, self.labels))
+        return Pair(self.inputs[part], self.targets[part], *more)
 
 
 Pairing = Callable[[Tensor, Draws], Pair]  # pictures of the store, [N, C, H, W] in [-1, 1], random numbers

@@ -144,6 +144,7 @@ def _patches(settings: TrainSettings, config: PictureConfig, channels: int) -> D
         resolution=(height, width),
         channels=channels,
         width=settings.d_width or settings.width,
+        classes=config.classes,
         norm=settings.d_norm,  # type: ignore[arg-type]
         scales=settings.d_scales,
     )

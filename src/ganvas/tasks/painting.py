@@ -15,7 +15,7 @@ from ganvas.data.facts import DataFacts
 from ganvas.data.shards.streamed import StreamedSource
 from ganvas.data.sources import Source
 from ganvas.data.store import Store
-from ganvas.errors import UsageError
+from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluation.features import Features
 from ganvas.games.pairing import pairing_of
 from ganvas.images import Integers, to_integers
@@ -55,7 +55,12 @@ class PaintingTask(Task):
         return replace(store, train_count=store.train_count - count, notes=(*store.notes, note))
 
     def shown(self, store: Store, config: Config, most: int) -> Shown:
-        """Pairs for sheets, scores and the verdict."""
+        """Pairs for sheets, scores and the verdict. Raises GanvasError where their classes are not the config's."""
+        if config.class_names and config.class_names != store.class_names:
+            theirs = ", ".join(store.class_names[:10]) or "none"
+            raise GanvasError(
+                f"{store.source_name} has other classes ({theirs}) than the model: {', '.join(config.class_names[:10])}"
+            )
         return shown_pairs(store, pairing_of(cast(PictureConfig, config)), most)
 
     def first_problems(self, state: TrainState, batch: tuple[Tensor, Tensor | None]) -> list[str]:
@@ -65,7 +70,7 @@ class PaintingTask(Task):
         return []
 
     def real_sheet(self, store: Store, config: Config) -> Integers:
-        return pairs_sheet(self.shown(store, config, SHOWN))
+        return pairs_sheet(self.shown(store, config, SHOWN), cast(PictureConfig, config))
 
     def sheet(self, model: Any, store: Store) -> Integers:
         return painted_sheet(model, self.shown(store, model.config, SHOWN))
@@ -85,7 +90,8 @@ class PaintingTask(Task):
         config: PictureConfig = model.config
         found = []
         for _ in range(0, count, CHUNK):
-            painted = model.paint(torch.zeros(CHUNK, config.in_channels, *config.resolution))
+            nothing = torch.zeros(CHUNK, config.in_channels, *config.resolution)
+            painted = model.paint(nothing, torch.zeros(CHUNK, dtype=torch.int64))
             found.append(to_integers(painted, config.bits).cpu().numpy())
         return cast(Integers, np.concatenate(found)[:count])
 
@@ -94,7 +100,7 @@ class PaintingTask(Task):
         model, few = state.model(), 8
         shown = self.shown(store, state.config, few)
         began = time.monotonic()
-        model.paint(shown.given(slice(0, few)))
+        model.paint(shown.given(slice(0, few)), shown.labels_of(slice(0, few)))
         painting = (time.monotonic() - began) / len(shown)
         looked_at = self.judged_by(store, settings).images
         began = time.monotonic()
@@ -107,7 +113,14 @@ class PaintingTask(Task):
 def painter_config(
     task: str, data: DataFacts, settings: TrainSettings, recipe: str, source: str, **more: Any
 ) -> PictureConfig:
-    """What all configs of painters say alike."""
+    """What all configs of painters say alike. Raises UsageError where classes are asked for and there are none."""
+    if settings.class_conditional:
+        if not data.class_names:
+            raise UsageError(
+                f"--class-conditional: {source} shows no classes. Put the pictures into class folders (of pairs inside "
+                "A/ and B/) or give --labels-file, and leave out --no-labels"
+            )
+        more |= {"class_names": data.class_names, "class_shares": data.class_shares}
     return PictureConfig(
         task=task,  # type: ignore[arg-type]
         network=settings.network,

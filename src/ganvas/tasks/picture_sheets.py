@@ -7,8 +7,9 @@ from typing import cast
 
 import numpy as np
 
+from ganvas.data.keypoints.heat_maps import coloured
 from ganvas.images import Integers, grid
-from ganvas.picture_model import PictureModel
+from ganvas.picture_model import PictureConfig, PictureModel
 from ganvas.tasks.shown import Shown, first, painted
 
 ROWS, ACROSS = 8, 2  # groups of pictures
@@ -17,13 +18,13 @@ ROWS, ACROSS = 8, 2  # groups of pictures
 def painted_sheet(model: PictureModel, shown: Shown) -> Integers:
     """Groups of input, output and target, two beside each other: [H, W, C]."""
     some = first(shown, ROWS * ACROSS)
-    return side_by_side([some.inputs, painted(model, some), some.targets])
+    return side_by_side([_seen(some, model.config), painted(model, some), some.targets])
 
 
-def pairs_sheet(shown: Shown) -> Integers:
+def pairs_sheet(shown: Shown, config: PictureConfig) -> Integers:
     """Groups of input and target: [H, W, C]."""
     some = first(shown, ROWS * ACROSS)
-    return side_by_side([some.inputs, some.targets])
+    return side_by_side([_seen(some, config), some.targets])
 
 
 def side_by_side(columns: Sequence[Integers], across: int = ACROSS) -> Integers:
@@ -32,6 +33,11 @@ def side_by_side(columns: Sequence[Integers], across: int = ACROSS) -> Integers:
     alike = [_alike(pictures, height, width) for pictures in columns]
     groups = cast(Integers, np.stack(alike, axis=1).reshape(-1, height, width, 3))
     return grid(groups, len(columns) * across)
+
+
+def _seen(shown: Shown, config: PictureConfig) -> Integers:
+    """The inputs as pictures: heat maps as coloured points on black."""
+    return coloured(shown.inputs) if config.keypoints else shown.inputs
 
 
 def _alike(pictures: Integers, height: int, width: int) -> Integers:

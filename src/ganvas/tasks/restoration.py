@@ -97,7 +97,15 @@ class Restoration(PaintingTask):
             raise UsageError(f"--degrade {degradation.words} needs pictures of {able} channels: give --channels {able}")
         if settings.init_from is not None:
             begun = _config_of(settings.init_from)
-            settings = settings.model_copy(update={name: getattr(begun, name) for name in TAKEN_OVER})
+            known = begun.class_names
+            if known != (data.class_names if known or settings.class_conditional else ()):
+                told = f"knows the classes {', '.join(known[:10])}" if known else "was not told classes"
+                raise UsageError(
+                    f"--init-from {settings.init_from}: it {told}, here there are {', '.join(data.class_names[:10])}: "
+                    "give the same pictures, and --class-conditional only where the first run had it"
+                )
+            taken = {name: getattr(begun, name) for name in TAKEN_OVER}
+            settings = settings.model_copy(update={**taken, "class_conditional": bool(known)})
             more = f"; the network is that of {settings.init_from}: {begun.network}"
         elif settings.adversarial_weight:
             raise UsageError(

@@ -29,7 +29,7 @@ FEWEST = 8
 class Shown:
     """inputs [N, C, h, w] and targets [N, C', H, W] in levels; mask [N, 1, H, W] of what is to be painted, or None.
 
-    which: "held-out" or "training" pictures. rows: where they lie in the store.
+    which: "held-out" or "training" pictures. rows: where they lie in the store. labels: [N], where they have classes.
     """
 
     inputs: Integers
@@ -37,6 +37,7 @@ class Shown:
     mask: NDArray[np.bool_] | None
     which: str
     rows: NDArray[np.int64]
+    labels: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -48,6 +49,10 @@ class Shown:
             return pictures
         mask = torch.from_numpy(self.mask[part]).float()
         return torch.cat([pictures * (1 - mask), mask], dim=1)
+
+    def labels_of(self, part: slice) -> Tensor | None:
+        """The classes of some: [n], or None."""
+        return None if self.labels is None else torch.from_numpy(self.labels[part])
 
     def parts(self, size: int = CHUNK) -> Iterator[slice]:
         """All of them, some at a time."""
@@ -75,6 +80,7 @@ def shown_pairs(store: Store, pairing: Pairing, most: int) -> Shown:
         np.concatenate(masks) if masks else None,
         which,
         split.offset + rows,
+        None if split.labels is None else split.labels[rows],
     )
 
 
@@ -82,7 +88,7 @@ def painted(model: PictureModel, shown: Shown, most: int | None = None) -> Integ
     """What the model makes of the first `most`: [n, C', H, W] integers. Outside of a mask the input stays."""
     found = []
     for part in Shown.parts(shown if most is None else first(shown, most)):
-        levels = to_integers(model.paint(shown.given(part)), model.config.bits).cpu().numpy()
+        levels = to_integers(model.paint(shown.given(part), shown.labels_of(part)), model.config.bits).cpu().numpy()
         if shown.mask is not None:
             levels = np.where(shown.mask[part], levels, shown.targets[part])
         found.append(levels)
@@ -93,7 +99,8 @@ def first(shown: Shown, count: int) -> Shown:
     """The first of them, evenly spread over all."""
     rows = spread(len(shown), count)
     mask = None if shown.mask is None else shown.mask[rows]
-    return Shown(shown.inputs[rows], shown.targets[rows], mask, shown.which, shown.rows[rows])
+    labels = None if shown.labels is None else shown.labels[rows]
+    return Shown(shown.inputs[rows], shown.targets[rows], mask, shown.which, shown.rows[rows], labels)
 
 
 def as_they_are(shown: Shown) -> Integers | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganvas.data.facts import DataFacts
+from ganvas.data.keypoints.heat_maps import KeypointMaps
 from ganvas.data.pairs import open_pairs
 from ganvas.data.sources import Source, open_source
 from ganvas.data.store import Store
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 REFERENCE = 5_000
 LOOKED_AT = 20  # headers, to tell A|B by their shape
+_SIDED = re.compile(r"(^|[^a-z])(left|right|l|r)([^a-z]|$)")  # names of points that a mirror would swap
 MAPS = 200  # label maps whose colours are looked at
 
 
@@ -61,6 +64,7 @@ class Translation(PaintingTask):
         if options.side is not None:
             raise UsageError("--side: translation needs both sides of the pairs. Leave it out")
         source = refuse_stream(open_source(given, progress, options))
+        _check_points(getattr(source, "keypoints", None), words)
         if getattr(source, "sides", ()):
             return source
         return open_pairs(source, replace(options, pairs=_layout(source)))
@@ -88,6 +92,9 @@ class Translation(PaintingTask):
         return DataFacts(*size, 6, 8, 1_000, (), (), (3, 3))
 
     def with_data(self, config: Config, settings: TrainSettings, store: Store) -> Config:
+        if store.keypoints is not None:
+            points = {"keypoints": store.keypoints.names, "sigma": store.keypoints.sigma, "fit": store.fit}
+            return config.model_copy(update=points)
         if not settings.one_hot:
             return config
         maps = store.train.images[spread(store.train_count, MAPS)][:, side_channels(store, settings.direction[0])]
@@ -126,6 +133,7 @@ def translation_verdict(model: PictureModel, shown: Shown, store: Store, wanted:
         raise GanvasError(f"{len(shown)} pairs are too few to judge by: give at least 8")
     about = About(store, model, shown.which, len(shown))
     outputs, inputs, targets = painted(model, shown), as_they_are(shown), shown.targets
+    inputs = None if model.config.keypoints else inputs  # points are no pictures
     l1 = about.mean(
         "l1", mean_difference(outputs, targets), None if inputs is None else mean_difference(inputs, targets)
     )
@@ -176,7 +184,20 @@ def side_of(store: Store, side: str) -> Store:
     with contextlib.suppress(OSError):  # what cannot be kept is learned again
         path.mkdir(exist_ok=True)
     images: Any = store.images[:, side_channels(store, side)]
-    return replace(store, path=path, images=images, fingerprint=f"{store.fingerprint}-{side}", sides=())
+    return replace(store, path=path, images=images, fingerprint=f"{store.fingerprint}-{side}", sides=(), keypoints=None)
+
+
+def _check_points(maps: KeypointMaps | None, words: Words) -> None:
+    """Refuse what does not go with pairs of points and pictures."""
+    if maps is None:
+        return
+    if words.get("direction") == "BtoA":
+        raise UsageError("--direction BtoA: pictures are drawn from points, not the other way round. Leave it out")
+    if words.get("one_hot"):
+        raise UsageError("--one-hot is of label maps, and --keypoints gives points: leave it out")
+    sided = [name for name in maps.names if _SIDED.search(name.casefold())]
+    if words.get("mirror") and sided:
+        raise UsageError(f"--mirror would show {sided[0]} on the other side: leave it out")
 
 
 def _layout(source: Source) -> Any:

@@ -59,7 +59,10 @@ def count_parameters(network: torch.nn.Module) -> int:
 
 def introduce(journal: Journal, folder: RunFolder, plan: Plan, data: Store, facts: dict[str, Any]) -> None:
     """What the user should know before the first step."""
-    colour = " and ".join(COLOURS[channels] for channels in data.sides or (data.channels,))
+    kinds = [COLOURS.get(channels, f"{channels} channels") for channels in data.sides or (data.channels,)]
+    if data.keypoints is not None:
+        kinds[0] = f"heat maps of {len(data.keypoints.names)} kinds of points"
+    colour = " and ".join(kinds)
     held = f", {data.held_out_count} held out" if data.held_out_count else ""
     size = f"{data.height}x{data.width} {colour}, {data.bits} bits"
     journal.say(f"pictures   {data.train_count} from {data.source_name}, {size}{held}")

@@ -59,6 +59,7 @@ FIXED_ON_RESUME = {
     "degrade",
     "domains",
     "one_hot",
+    "class_conditional",
     "d_scales",
     "d_sees_input",
     "pool",
