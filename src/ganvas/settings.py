@@ -150,6 +150,8 @@ Network = Literal[
     "pix2pixhd",
     "srresnet",
     "rrdb",
+    "msrresnet",
+    "srvgg",
     "fourier",
     "restore_unet",
 ]
