@@ -81,7 +81,7 @@ class UnetGenerator(Architecture):
         width, given = take.shape("model.model.0.weight")[:2]
         _check_norm(affine or bias)
         take.drop(RUNNING)
-        inner = []  # the names of the blocks within the outermost
+        inner: list[str] = []  # the names of the blocks within the outermost
         while (name := "model.model.1.model" + len(inner) * ".3.model") + ".1.weight" in tensors:
             inner.append(name)
         depth = 1 + len(inner)

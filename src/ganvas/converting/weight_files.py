@@ -62,7 +62,7 @@ def _read_torch(path: Path) -> object:
 def _asked_for(path: Path) -> list[str]:
     """The functions and classes beyond tensors that a pickle names; [] where that cannot be told."""
     try:
-        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))  # type: ignore[arg-type]
+        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
     except _UNREADABLE:
         return []
 
