@@ -15,6 +15,7 @@ from ganvas.version import __version__
 if TYPE_CHECKING:
     from ganvas.augmenting import augment
     from ganvas.comparing import compare
+    from ganvas.converting.convert import convert
     from ganvas.data.prepare import check_source as check
     from ganvas.data.prepare import prepare
     from ganvas.data.sources import open_source
@@ -36,6 +37,7 @@ __all__ = [
     "augment",
     "check",
     "compare",
+    "convert",
     "evaluate",
     "explain",
     "load",
@@ -53,6 +55,7 @@ _WHERE = {
     "Run": "ganvas.training.loop",
     "train": "ganvas.training.loop",
     "compare": "ganvas.comparing",
+    "convert": "ganvas.converting.convert",
     "evaluate": "ganvas.evaluating",
     "augment": "ganvas.augmenting",
     "Augmented": "ganvas.synthetic.result",

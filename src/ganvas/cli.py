@@ -9,7 +9,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
-from ganvas.commands import applying, augmenting, judging, pictures, training, using
+from ganvas.commands import applying, augmenting, converting, judging, pictures, training, using
 from ganvas.commands.printing import complain
 from ganvas.errors import GanvasError
 from ganvas.settings import explain
@@ -33,6 +33,7 @@ app.command(training.train)
 app.command(training.sweep)
 app.command(using.sample)
 app.command(applying.apply)
+app.command(converting.convert)
 app.command(judging.evaluate)
 app.command(judging.compare)
 app.command(judging.rate)

@@ -49,7 +49,10 @@ def _settings_of(path: Path, config: PictureConfig) -> TrainSettings:
     saved = RunFolder(path).settings
     if saved.is_file():
         return read_settings(saved)[1]
-    cells: dict[str, Any] = dict(RECIPES[config.recipe].cells) if config.recipe in RECIPES else {"task": config.task}
+    game = "paired" if config.task != "unpaired" else "cycle" if config.both else "contrast"
+    cells: dict[str, Any] = {"task": config.task, "game": game}
+    if config.recipe in RECIPES:
+        cells = dict(RECIPES[config.recipe].cells)
     own = {
         "degrade": config.degradation or None,
         "direction": config.direction or "AtoB",

@@ -20,6 +20,16 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 GENERATE = "generate"  # the task of a config.json that names none
 
 
+class Origin(BaseModel):
+    """The file of others that a model was converted from: its name, its hash, and the architecture found in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    sha256: str
+    architecture: str
+
+
 class Config(BaseModel):
     """What every config.json holds. Read from a file, so checked."""
 
@@ -38,6 +48,7 @@ class Config(BaseModel):
     images_seen: int = 0
     weights: str = "averaged"
     weights_sha256: str = ""
+    origin: Origin | None = None
 
     @property
     def classes(self) -> int:

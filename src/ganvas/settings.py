@@ -42,8 +42,11 @@ OF_GENERATION = (
 )
 OF_PAINTING = (
     *("direction", "degrade", "domains", "one_hot", "d_sees_input", "d_scales", "adversarial_weight", "l1_weight"),
-    *("perceptual_weight", "cycle_weight", "identity_weight", "contrast_weight", "pool", "class_conditional"),
+    *("perceptual_weight", "perceptual", "cycle_weight", "identity_weight", "contrast_weight", "pool"),
+    *("class_conditional",),
 )
+
+PERCEPTUAL = ("own", "vgg19", "vgg19-multi")  # networks of --perceptual that have a name
 
 
 def parse_resolution(value: object) -> object:
@@ -150,6 +153,8 @@ Network = Literal[
     "pix2pixhd",
     "srresnet",
     "rrdb",
+    "msrresnet",
+    "srvgg",
     "fourier",
     "restore_unet",
 ]
@@ -330,7 +335,13 @@ class TrainSettings(DataSettings):
     )
     adversarial_weight: Weight = Field(1.0, description="weight of D's judgement in what a painter learns; 0: no D")
     l1_weight: Weight = Field(0.0, description="weight of the mean absolute difference from the target")
-    perceptual_weight: Weight = Field(0.0, description="weight of the difference in features learned from the data")
+    perceptual_weight: Weight = Field(
+        0.0, description="weight of the difference in the features of a network that sees"
+    )
+    perceptual: str = Field(
+        "own",
+        description="that network: own (learned from the data), vgg19[:FILE], vgg19-multi[:FILE], module:function",
+    )
     cycle_weight: Weight = Field(0.0, description="weight of coming back to the picture by way of the other side")
     identity_weight: Weight = Field(0.0, description="weight of leaving alone what is of the wanted kind already")
     contrast_weight: Weight = Field(0.0, description="weight of patches that tell where they come from (CUT)")
@@ -398,6 +409,16 @@ class TrainSettings(DataSettings):
     )
     judge_samples: int = Field(5_000, ge=16, le=1_000_000, description="pictures drawn for the verdict at the end")
 
+    @field_validator("perceptual")
+    @classmethod
+    def _names_a_network(cls, value: str) -> str:
+        known, colon, place = value.partition(":")
+        if (colon and not (known and place)) or (not colon and known not in PERCEPTUAL) or value.startswith("own:"):
+            near = difflib.get_close_matches(known, PERCEPTUAL, n=1)
+            hint = f"did you mean {near[0]}? " if near and near[0] != known else ""
+            raise ValueError(f"{hint}there are {', '.join(PERCEPTUAL)}, vgg19:FILE and package.module:function")
+        return value
+
     @field_validator("*", mode="before")
     @classmethod
     def _hyphens_are_underscores(cls, value: Any) -> Any:
@@ -441,6 +462,10 @@ class TrainSettings(DataSettings):
             raise ValueError(
                 f"--objective {self.objective}: painters learn by least_squares, non_saturating, hinge or relativistic"
             )
+        if self.perceptual != "own" and not self.perceptual_weight:
+            raise ValueError(f"--perceptual {self.perceptual} is of no use without --perceptual-weight: give one, as 1")
+        if self.perceptual_weight and self.game != "paired":
+            raise ValueError("--perceptual-weight needs targets to compare with, which sets without pairs have none of")
         if self.degrade is not None and self.task != "restore":
             raise ValueError("--degrade is of --task restore: add that, or leave it out")
         if self.class_conditional and self.task == "unpaired":

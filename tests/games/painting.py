@@ -7,6 +7,7 @@ import torch
 from ganvas.evaluation.feature_net import FeatureNet
 from ganvas.games.engine import Engine
 from ganvas.games.noise import Draws
+from ganvas.games.perceiving import Perceiver
 from ganvas.picture_model import PictureConfig
 from ganvas.settings import build_settings
 from ganvas.training.state import TrainState
@@ -34,6 +35,9 @@ KINDS = {
         **RESTORED, "network": "srresnet", "network_options": ("blocks=1",), "degrade": "lowres:2",
         "objective": "relativistic_average", "adversarial_weight": 0.1, "perceptual_weight": 1.0,
     },
+    "held to a network of others": {
+        **RESTORED, "network": "restore_unet", "perceptual_weight": 1.0, "perceptual": "some.module:eyes",
+    },
     "cyclegan": {**UNPAIRED, "game": "cycle", "cycle_weight": 10.0, "identity_weight": 5.0, "pool": 6},
     "cut": {**UNPAIRED, "game": "contrast", "contrast_weight": 1.0, "identity_weight": 1.0},
 }  # fmt: skip
@@ -51,7 +55,11 @@ def make_state(kind, engine=None, on_problem=print, **cells):
         class_names=("a", "b", "c") if settings.class_conditional else (),
     )  # fmt: skip
     eyes = None
-    if settings.perceptual_weight:
+    if settings.perceptual != "own":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            eyes = Perceiver(torch.nn.Conv2d(3, 8, 3, stride=2), (1.0,), settings.perceptual, "")
+    elif settings.perceptual_weight:
         eyes = FeatureNet(3, SIDE, SIDE, 4, torch.Generator().manual_seed(0)).requires_grad_(False)
     state = TrainState.create(settings, config, engine or Engine(torch.device("cpu")), on_problem, eyes)
     generator = torch.Generator().manual_seed(1)

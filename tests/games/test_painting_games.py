@@ -51,7 +51,7 @@ def test_a_state_that_was_saved_goes_on_bit_by_bit(kind):
     assert resumed.to_checkpoint().counters == straight.to_checkpoint().counters
 
 
-@pytest.mark.parametrize("kind", ["pix2pix", "esrgan", "cyclegan", "cut", "holes"])
+@pytest.mark.parametrize("kind", ["pix2pix", "esrgan", "held to a network of others", "cyclegan", "cut", "holes"])
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_trains_and_stays_finite(kind, precision):
     state = make_state(kind, precision=precision)

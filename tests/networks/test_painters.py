@@ -17,6 +17,8 @@ SMALL = {
     "pix2pixhd": (4, ("blocks=1",)),
     "srresnet": (4, ("blocks=2",)),
     "rrdb": (4, ("blocks=1",)),
+    "msrresnet": (4, ("blocks=1",)),
+    "srvgg": (4, ("convolutions=2",)),
     "fourier": (4, ("blocks=1",)),
     "restore_unet": (4, ("blocks=1",)),
 }
@@ -78,6 +80,8 @@ def test_the_networks_have_the_published_numbers_of_parameters():
     assert parameters("srresnet", 48, (3, 3), scale=2, options=("blocks=1",)) == 262_043 - 24
     assert parameters("srresnet", 48, (3, 3), scale=4) == 1_517_571  # 1.5 M
     assert parameters("rrdb", 32, (3, 3), scale=4) == 16_697_987  # 16.7 M
+    assert parameters("msrresnet", 32, (3, 3), scale=4) == 1_517_571
+    assert parameters("srvgg", 32, (3, 3), scale=4) == 621_424
     assert parameters("fourier", 256, (4, 3)) == 27_048_451  # 27 M
     assert parameters("fourier", 256, (4, 3), options=("blocks=18",)) == 50_975_491  # 51 M
 
@@ -200,9 +204,15 @@ def test_a_residual_painter_that_adds_begins_with_its_input_and_needs_its_channe
         painter("resnet", channels=(2, 3), options=("blocks=1", "add=true"))
 
 
-@pytest.mark.parametrize("name", [name for name in PAINTERS if name in ("srresnet", "rrdb", "restore_unet")])
-def test_nothing_beyond_the_reach_changes_a_pixel_and_the_reach_is_not_far_too_large(name):
-    network = trained_for_a_moment(painter(name, channels=(1, 1))).double()
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *((name, SMALL[name][1]) for name in ("srresnet", "rrdb", "restore_unet", "msrresnet", "srvgg")),
+        ("rrdb", ("blocks=1", "plain=true", "unshuffle=2")),
+    ],
+)
+def test_nothing_beyond_the_reach_changes_a_pixel_and_the_reach_is_not_far_too_large(name, options):
+    network = trained_for_a_moment(painter(name, channels=(1, 1), options=options)).double()
     side, least = 8 * (network.reach // 8 + 2), 0
     side = 2 * side
     images = torch.randn(1, 1, side, side, dtype=torch.float64, requires_grad=True)
@@ -246,6 +256,14 @@ def test_the_residual_painter_gives_the_maps_that_cut_compares():
     assert [tuple(one.shape[1:]) for one in maps] == [(3, 32, 32), (8, 16, 16), (16, 8, 8), (16, 8, 8), (16, 8, 8)]
     assert torch.equal(maps[0], images)
     assert not isinstance(painter("unet"), Encoding)
+
+
+def test_the_residual_painter_with_blurs_gives_the_maps_that_cut_s_code_compares():
+    network = painter("resnet", options=("blocks=6", "antialias=true"))
+    maps = network.encode(pictures(network))
+    assert [tuple(one.shape[1:]) for one in maps] == [(3, 32, 32), (8, 32, 32), (16, 16, 16), (16, 8, 8), (16, 8, 8)]
+    network(pictures(network)).sum().backward()
+    assert all(p.grad is not None for p in network.parameters())
 
 
 @pytest.mark.parametrize("enhancers", [0, 1, 2])
@@ -324,8 +342,10 @@ def test_what_a_family_cannot_do_is_refused_with_what_it_can(name, changes, mess
 
 
 def test_options_that_do_not_fit_are_refused():
-    with pytest.raises(UsageError, match="'unet' has no such option; its own are none"):
+    with pytest.raises(UsageError, match="'unet' has no such option; its own are bias=False"):
         painter("unet", options=("blocks=3",))
+    with pytest.raises(UsageError, match="blocks of 3 pixels a side cannot be folded: choose unshuffle=1, 2 or 4"):
+        painter("rrdb", options=("unshuffle=3",))
     with pytest.raises(UsageError, match="enhancers=3: a width of 4 cannot be halved for 3 enhancers"):
         painter("pix2pixhd", options=("enhancers=3",))
     with pytest.raises(UsageError, match="--width 6: a width of 6 has no three quarters"):

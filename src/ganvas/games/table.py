@@ -16,9 +16,9 @@ from ganvas.games.contrast import ContrastGame
 from ganvas.games.cycle import CycleGame
 from ganvas.games.engine import Engine
 from ganvas.games.generation import GenerationGame
-from ganvas.games.paired import PairedGame
+from ganvas.games.paired import PairedGame, Perceive
 from ganvas.games.pairing import pairing_of
-from ganvas.games.perceiving import distance_seen_by
+from ganvas.games.perceiving import Perceiver, distance_seen_by
 from ganvas.model import ModelConfig
 from ganvas.model_folder import Config
 from ganvas.networks.contract import Discriminator, Encoding, Generator
@@ -96,8 +96,10 @@ def _painter(settings: TrainSettings, config: Config, features: nn.Module | None
 def _paired(players: Mapping[str, nn.Module], table: Table) -> Game:
     config = table.config
     assert isinstance(config, PictureConfig)
-    perceive = None
-    if table.features is not None:
+    perceive: Perceive | None = None
+    if isinstance(table.features, Perceiver):
+        perceive = table.features
+    elif table.features is not None:
         assert isinstance(table.features, FeatureNet)
         perceive = partial(distance_seen_by, table.features)
     return PairedGame(players, pairing_of(config), table.settings, table.engine, table.on_problem, perceive)

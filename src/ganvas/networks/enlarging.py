@@ -33,9 +33,22 @@ def base_of(images: Tensor, out_channels: int, scale: int) -> Tensor:
 
     [N, C, H, W] -> [N, out_channels, scale*H, scale*W]: the first channels, or a single grey one repeated.
     """
-    channels = images.shape[1]
-    base = images[:, :out_channels] if channels >= out_channels else images.expand(-1, out_channels, -1, -1)
-    return bicubic(base, scale)
+    return bicubic(in_channels_of_output(images, out_channels), scale)
+
+
+def in_channels_of_output(images: Tensor, out_channels: int) -> Tensor:
+    """The first channels, or a single grey one repeated: [N, C, H, W] -> [N, out_channels, H, W]."""
+    return images[:, :out_channels] if images.shape[1] >= out_channels else images.expand(-1, out_channels, -1, -1)
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """[-1, 1] -> [0, 1], in which many published networks see colours."""
+    return 0.5 * images + 0.5
+
+
+def from_unit(images: Tensor) -> Tensor:
+    """Undo `to_unit`."""
+    return 2 * images - 1
 
 
 def checked_channels(in_channels: int, out_channels: int) -> None:

@@ -20,10 +20,10 @@ def instance_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None =
 
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """The same as a layer with a learned gain and bias."""
+    """The same as a layer, with a learned gain and bias or none."""
 
-    def __init__(self, features: int) -> None:
-        super().__init__(features, affine=True)
+    def __init__(self, features: int, affine: bool = True) -> None:
+        super().__init__(features, affine=affine)
 
     def forward(self, input: Tensor) -> Tensor:
         return instance_norm(input, self.weight, self.bias)

@@ -9,6 +9,7 @@ from typing import Any
 from ganvas.errors import GanvasError, UsageError
 from ganvas.networks.contract import Painter
 from ganvas.networks.fourier import FourierPainter
+from ganvas.networks.msrresnet import MsrresnetPainter
 from ganvas.networks.options import read_options
 from ganvas.networks.patch_discriminator import PatchDiscriminator, PatchNorm
 from ganvas.networks.pix2pixhd import Pix2pixhdPainter
@@ -17,6 +18,7 @@ from ganvas.networks.restore_unet import RestoreUnetPainter
 from ganvas.networks.rrdb import RrdbPainter
 from ganvas.networks.sizes import Size
 from ganvas.networks.srresnet import SrresnetPainter
+from ganvas.networks.srvgg import SrvggPainter
 from ganvas.networks.unet import UnetPainter
 
 PATCH_NORMS = ("instance", "spectral", "none")
@@ -46,6 +48,8 @@ PAINTERS: dict[str, PainterFamily] = {
     "pix2pixhd": PainterFamily(Pix2pixhdPainter, smallest=32, capped=True),
     "srresnet": PainterFamily(SrresnetPainter, smallest=4, scales=(1, 2, 3, 4, 8), starts_from_input=True),
     "rrdb": PainterFamily(RrdbPainter, smallest=4, scales=(1, 2, 4, 8), starts_from_input=True),
+    "msrresnet": PainterFamily(MsrresnetPainter, smallest=4, scales=(1, 2, 3, 4, 8), starts_from_input=True),
+    "srvgg": PainterFamily(SrvggPainter, smallest=4, scales=(1, 2, 3, 4, 8), starts_from_input=True),
     "fourier": PainterFamily(FourierPainter, smallest=8, masked=True),
     "restore_unet": PainterFamily(RestoreUnetPainter, smallest=8, width=32, starts_from_input=True),
 }

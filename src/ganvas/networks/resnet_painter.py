@@ -8,8 +8,11 @@ convolution but the last, weights are N(0, 0.02).
 `encode` gives the maps in which CUT (Park et al., 2020, "Contrastive Learning for Unpaired Image-to-Image Translation",
 appendix C.1) compares patches: the picture, what the two convolutions of stride 2 give, the first and the fifth block.
 
-RGB to RGB, 64 wide, nine blocks: 11,378,179 parameters (published code reports 11.378 M). Left out: CUT's blurred
-halvings and doublings.
+RGB to RGB, 64 wide, nine blocks: 11,378,179 parameters (published code reports 11.378 M).
+
+`antialias` halves and doubles as CUT's code does: the convolutions have no stride, and maps are blurred by (1, 2, 1)
+before every second place is dropped and by (1, 3, 3, 1) after places are put between (Zhang, 2019, "Making
+Convolutional Networks Shift-Invariant Again").
 
 With `add`, which is ours, what the last convolution gives is added to the input instead of going through tanh, and is
 zero at the start: the painter begins by leaving pictures as they are, where the published one spends its first hours on
@@ -20,13 +23,15 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.networks.conditioning import LabelledPictures
 from ganvas.networks.contract import Chance, Painter
 from ganvas.networks.enlarging import base_of, checked_channels
-from ganvas.networks.instance_norm import instance_norm
+from ganvas.networks.filters import binomial_kernel, downsampled, upsampled
+from ganvas.networks.instance_norm import InstanceNorm
 from ganvas.networks.norms import initialise_dcgan
 from ganvas.networks.padding import mirrored, with_edges
 from ganvas.networks.sizes import Size
@@ -40,8 +45,8 @@ class ResnetPainter(Painter):
     """[N, in_channels, H, W], labels [N] or None -> [N, out_channels, H, W] in [-1, 1].
 
     width: of the first map; it doubles with each of the two halvings. blocks: 0 leaves their number to the resolution.
-    add: whether to add to the input; the result is then about [-1, 1]. Raises ValueError where the input has too few
-    channels for that.
+    antialias: see above. affine: whether norms have a learned gain and bias. add: whether to add to the input; the
+    result is then about [-1, 1]. Raises ValueError where the input has too few channels for that.
     """
 
     multiple = 2**HALVINGS
@@ -55,6 +60,8 @@ class ResnetPainter(Painter):
         width: int = 64,
         classes: int = 0,
         blocks: int = 0,
+        antialias: bool = False,
+        affine: bool = False,
         add: bool = False,
     ) -> None:
         super().__init__()
@@ -64,10 +71,11 @@ class ResnetPainter(Painter):
         self.input = LabelledPictures(in_channels, classes)
         widths = [width * 2**i for i in range(HALVINGS + 1)]
         self.first = EdgeConvolution(self.input.channels, width, 7)
-        self.down = nn.ModuleList(Down(before, after) for before, after in pairwise(widths))
+        self.norm = InstanceNorm(width, affine)
+        self.down = nn.ModuleList(Down(before, after, affine, antialias) for before, after in pairwise(widths))
         count = blocks or (MANY_BLOCKS if min(resolution) >= MANY_FROM else FEW_BLOCKS)
-        self.blocks = nn.ModuleList(ResidualBlock(widths[-1]) for _ in range(count))
-        self.up = nn.ModuleList(Up(before, after) for before, after in pairwise(reversed(widths)))
+        self.blocks = nn.ModuleList(ResidualBlock(widths[-1], affine) for _ in range(count))
+        self.up = nn.ModuleList(Up(before, after, affine, antialias) for before, after in pairwise(reversed(widths)))
         self.picture = EdgeConvolution(width, out_channels, 7)
         initialise_dcgan(self)
         self.add = add
@@ -104,7 +112,7 @@ class ResnetPainter(Painter):
 
     def _first(self, images: Tensor, labels: Tensor | None) -> Tensor:
         x = mirrored(self.input(images, labels), self.multiple, at_least=2 * self.multiple)  # norms need 2 places
-        return F.relu(instance_norm(self.first(x)))
+        return F.relu(self.norm(self.first(x)))
 
 
 class EdgeConvolution(nn.Module):
@@ -123,37 +131,61 @@ class EdgeConvolution(nn.Module):
 class ResidualBlock(nn.Module):
     """3x3, norm, ReLU, 3x3, norm, plus what came in: [N, C, h, w] -> the same."""
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, affine: bool = False) -> None:
         super().__init__()
         self.convolution1 = EdgeConvolution(features, features, 3)
+        self.norm1 = InstanceNorm(features, affine)
         self.convolution2 = EdgeConvolution(features, features, 3)
+        self.norm2 = InstanceNorm(features, affine)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(instance_norm(self.convolution1(x)))
-        return x + instance_norm(self.convolution2(y))
+        y: Tensor = self.norm2(self.convolution2(F.relu(self.norm1(self.convolution1(x)))))
+        return x + y
 
 
 class Down(nn.Module):
-    """3x3 of stride 2, norm, ReLU: [N, C, h, w] -> [N, C', h / 2, w / 2]."""
+    """3x3 of stride 2, or 3x3 and a blur of stride 2 behind; norm, ReLU: [N, C, h, w] -> [N, C', h / 2, w / 2]."""
 
-    def __init__(self, before: int, after: int) -> None:
+    kernel: Tensor
+
+    def __init__(self, before: int, after: int, affine: bool = False, antialias: bool = False) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(before, after, 3, stride=2, padding=1)
+        self.antialias = antialias
+        taps = torch.tensor([0.25, 0.5, 0.25])
+        self.register_buffer("kernel", torch.outer(taps, taps) if antialias else None, persistent=False)
+        self.convolution = nn.Conv2d(before, after, 3, stride=1 if antialias else 2, padding=1)
+        self.norm = InstanceNorm(after, affine)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.rest(self.convolution(x))
 
     def rest(self, x: Tensor) -> Tensor:
         """What follows the convolution."""
-        return F.relu(instance_norm(x))
+        x = F.relu(self.norm(x))
+        return downsampled(with_edges(x, 1), self.kernel, stride=(2, 2)) if self.antialias else x
 
 
 class Up(nn.Module):
-    """Transposed 3x3 of stride 2, norm, ReLU: [N, C, h, w] -> [N, C', 2h, 2w]."""
+    """Transposed 3x3 of stride 2, or a blur of places put between and 3x3; norm, ReLU.
 
-    def __init__(self, before: int, after: int) -> None:
+    [N, C, h, w] -> [N, C', 2h, 2w].
+    """
+
+    kernel: Tensor
+
+    def __init__(self, before: int, after: int, affine: bool = False, antialias: bool = False) -> None:
         super().__init__()
-        self.convolution = nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
+        self.antialias = antialias
+        self.register_buffer("kernel", 4 * binomial_kernel() if antialias else None, persistent=False)
+        self.convolution: nn.Conv2d | nn.ConvTranspose2d = (
+            nn.Conv2d(before, after, 3, padding=1)
+            if antialias
+            else nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
+        )
+        self.norm = InstanceNorm(after, affine)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(instance_norm(self.convolution(x)))
+        if self.antialias:
+            edged = F.pad(x, (1, 1, 1, 1), mode="replicate")
+            x = upsampled(edged, self.kernel, (2, 2), (2, 2))[:, :, 1:-1, 1:-1]
+        return F.relu(self.norm(self.convolution(x)))

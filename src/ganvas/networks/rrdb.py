@@ -8,6 +8,10 @@ As in `srresnet` the result is added to the bicubic enlargement and the last con
 untrained network gives the bicubic picture. The paper starts from a tenth of He's weights (its "smaller
 initialization"), which is taken over, and trains the adversarial stage from a network trained for PSNR.
 
+`plain` is the network as it was published: no bicubic picture, and colours in [0, 1] between its first and its last
+convolution, which pad with zeros and so with another colour than in [-1, 1]. `unshuffle` first folds blocks of pixels
+into channels, so that smaller scales are done by the same doublings (Wang et al., 2021, "Real-ESRGAN", section 3.3).
+
 64 wide, 23 blocks, 32 growing: 16,697,987 parameters at scale 4 (16.7 M as published). Scales 1, 2, 4, 8.
 """
 
@@ -19,7 +23,8 @@ from torch.nn import functional as F
 
 from ganvas.networks.conditioning import LabelledPictures
 from ganvas.networks.contract import Chance, Painter
-from ganvas.networks.enlarging import base_of, checked_channels, steps_to
+from ganvas.networks.enlarging import base_of, checked_channels, from_unit, steps_to, to_unit
+from ganvas.networks.padding import mirrored
 from ganvas.networks.residual import doubled_convolution
 from ganvas.networks.sizes import Size
 
@@ -31,7 +36,8 @@ DENSE_LAYERS, DENSE_BLOCKS = 5, 3
 class RrdbPainter(Painter):
     """[N, in_channels, H, W], labels [N] or None -> [N, out_channels, scale*H, scale*W] about [-1, 1].
 
-    blocks: RRDBs. growth: maps that each layer of a dense block adds; 0 stands for half the width.
+    blocks: RRDBs. growth: maps that each layer of a dense block adds; 0 stands for half the width. plain, unshuffle:
+    see above; 1, 2 or 4 pixels a side are folded.
     """
 
     def __init__(
@@ -44,17 +50,24 @@ class RrdbPainter(Painter):
         scale: int = 4,
         blocks: int = 23,
         growth: int = 0,
+        plain: bool = False,
+        unshuffle: int = 1,
     ) -> None:
         super().__init__()
         checked_channels(in_channels, out_channels)
-        steps = steps_to(scale)
+        if unshuffle not in (1, 2, 4):
+            raise ValueError(f"blocks of {unshuffle} pixels a side cannot be folded: choose unshuffle=1, 2 or 4")
+        steps = steps_to(scale * unshuffle)
         if any(step != 2 for step in steps):
             raise ValueError(f"scale {scale} cannot be done by doublings: choose 1, 2, 4 or 8")
+        self.plain, self.unshuffle, self.multiple = plain, unshuffle, unshuffle
         self.in_channels, self.out_channels, self.classes, self.scale = in_channels, out_channels, classes, scale
         # 3x3 each: the first, 15 a block, the last of the body; those behind lie on a finer grid.
         self.reach = 2 + DENSE_LAYERS * DENSE_BLOCKS * blocks + 3
+        if unshuffle > 1:  # from the farther side of one block to that of another
+            self.reach = unshuffle * (self.reach + 1)
         self.input = LabelledPictures(in_channels, classes)
-        self.first = nn.Conv2d(self.input.channels, width, 3, padding=1)
+        self.first = nn.Conv2d(self.input.channels * unshuffle**2, width, 3, padding=1)
         self.body = nn.Sequential(*(_Rrdb(width, growth or width // 2) for _ in range(blocks)))
         self.behind = nn.Conv2d(width, width, 3, padding=1)
         self.up = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in steps)
@@ -72,12 +85,17 @@ class RrdbPainter(Painter):
         nn.init.zeros_(self.picture.weight)
 
     def forward(self, images: Tensor, labels: Tensor | None = None, random: Chance | None = None) -> Tensor:
-        first = self.first(self.input(images, labels))
+        height, width = images.shape[2:]
+        given = mirrored(to_unit(images) if self.plain else images, self.unshuffle)
+        first = self.first(F.pixel_unshuffle(self.input(given, labels), self.unshuffle))
         x = first + self.behind(self.body(first))
         for up in self.up:
             assert isinstance(up, nn.Conv2d)
             x = F.leaky_relu(doubled_convolution(x, up), 0.2)
         residual: Tensor = self.picture(F.leaky_relu(self.fine(x), 0.2))
+        residual = residual[:, :, : self.scale * height, : self.scale * width]
+        if self.plain:
+            return from_unit(residual)
         return base_of(images, self.out_channels, self.scale) + residual
 
 

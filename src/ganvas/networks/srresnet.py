@@ -55,7 +55,7 @@ class SrresnetPainter(Painter):
         self.reach = 1 + 2 * blocks + 1 + 2  # 3x3 each; those behind the first step lie on a finer grid
         self.input = LabelledPictures(in_channels, classes)
         self.first = nn.Conv2d(self.input.channels, width, 3, padding=1)
-        self.body = nn.Sequential(*(_Block(width) for _ in range(blocks)))
+        self.body = nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
         self.behind = nn.Conv2d(width, width, 3, padding=1)
         self.up = nn.ModuleList() if direct else nn.ModuleList(SubPixel(width, width, step) for step in steps)
         self.picture = SubPixel(width, out_channels, scale if direct else 1)
@@ -77,7 +77,7 @@ class SrresnetPainter(Painter):
                 assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
         for block in self.body:
-            assert isinstance(block, _Block)
+            assert isinstance(block, ResidualBlock)
             block.convolution2.weight.mul_(SMALLER)
         for up in self.up:
             assert isinstance(up, SubPixel)
@@ -85,7 +85,7 @@ class SrresnetPainter(Painter):
         nn.init.zeros_(self.picture.convolution.weight)
 
 
-class _Block(nn.Module):
+class ResidualBlock(nn.Module):
     """3x3, ReLU, 3x3, plus what came in: [N, C, h, w] -> the same."""
 
     def __init__(self, width: int) -> None:

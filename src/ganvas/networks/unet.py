@@ -42,14 +42,21 @@ class UnetPainter(Painter):
     """[N, in_channels, H, W], labels [N] or None -> [N, out_channels, H, W] in [-1, 1].
 
     resolution: of the pictures it is trained on, which decides how often they are halved. width: of the first map; it
-    doubles with each halving up to 8 times as much.
+    doubles with each halving up to 8 times as much. bias: whether the first and the last halving, which no norm
+    follows, have one.
     """
 
     uses_random = True
     reach = -1  # each instance norm sees the whole map
 
     def __init__(
-        self, resolution: Size, in_channels: int, out_channels: int, width: int = 64, classes: int = 0
+        self,
+        resolution: Size,
+        in_channels: int,
+        out_channels: int,
+        width: int = 64,
+        classes: int = 0,
+        bias: bool = False,
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels, self.classes = in_channels, out_channels, classes
@@ -59,7 +66,7 @@ class UnetPainter(Painter):
         self.input = LabelledPictures(in_channels, classes)
         widths = [self.input.channels, *(width * min(2**i, WIDEST) for i in range(self.depth))]
         self.down = nn.ModuleList(
-            _Down(before, after, first=i == 0, normalised=0 < i < self.depth - 1)
+            _Down(before, after, first=i == 0, normalised=0 < i < self.depth - 1, bias=bias)
             for i, (before, after) in enumerate(pairwise(widths))
         )
         ups = []
@@ -94,10 +101,10 @@ class UnetPainter(Painter):
 class _Down(nn.Module):
     """LeakyReLU (but for the picture itself), 4x4 of stride 2, instance norm: [N, C, h, w] -> halves, rounded up."""
 
-    def __init__(self, before: int, after: int, *, first: bool, normalised: bool) -> None:
+    def __init__(self, before: int, after: int, *, first: bool, normalised: bool, bias: bool) -> None:
         super().__init__()
         self.first = first
-        self.convolution = nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False)
+        self.convolution = nn.Conv2d(before, after, 4, stride=2, padding=1, bias=bias and not normalised)
         self.norm = InstanceNorm(after) if normalised else None
 
     def forward(self, x: Tensor) -> Tensor:

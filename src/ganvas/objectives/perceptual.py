@@ -30,6 +30,16 @@ def perceptual_distance(maps_a: Sequence[Tensor], maps_b: Sequence[Tensor]) -> T
     return torch.stack(distances).mean(dim=0)
 
 
+def feature_difference(maps_a: Sequence[Tensor], maps_b: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """Mean absolute difference of each layer's maps, weighted and summed: [N, F_i, ...] twice -> [N].
+
+    The perceptual loss of ESRGAN (Wang et al., 2018, section 3.3; Johnson et al., 2016, took squares): how strong a
+    feature is counts. Compute the maps of targets without gradient. Raises ValueError unless there is a weight a layer.
+    """
+    layers = zip(maps_a, maps_b, weights, strict=True)
+    return torch.stack([weight * (a - b).abs().flatten(1).mean(1) for a, b, weight in layers]).sum(dim=0)
+
+
 def _directions(maps: Tensor) -> Tensor:
     maps = maps.float()
     # Not the norm itself: its gradient at 0 is not a number.

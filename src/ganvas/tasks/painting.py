@@ -9,15 +9,20 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganvas.data.facts import DataFacts
 from ganvas.data.shards.streamed import StreamedSource
 from ganvas.data.sources import Source
 from ganvas.data.store import Store
+from ganvas.devices import pick_device
 from ganvas.errors import GanvasError, UsageError
-from ganvas.evaluation.features import Features
+from ganvas.evaluation.backbones.table import OWN
+from ganvas.evaluation.feature_net import FeatureNet
+from ganvas.evaluation.features import Features, learn_features
+from ganvas.games.engine import Engine
 from ganvas.games.pairing import pairing_of
+from ganvas.games.perceivers import find_perceiver
 from ganvas.images import Integers, to_integers
 from ganvas.model_folder import Config
 from ganvas.picture_model import PictureConfig
@@ -53,6 +58,25 @@ class PaintingTask(Task):
             return store
         note = f"nothing is held out: the last {count} of {store.train_count} are kept from training, for the verdict"
         return replace(store, train_count=store.train_count - count, notes=(*store.notes, note))
+
+    def looks_through(
+        self, config: Config, settings: TrainSettings, store: Store, engine: Engine, effort: float
+    ) -> nn.Module | None:
+        """What a perceptual weight is about: a network of others, or the one that learns these pictures."""
+        if not settings.perceptual_weight:
+            return None
+        if settings.perceptual != OWN:
+            return engine.main_first(lambda: find_perceiver(settings.perceptual, config.made_shape, engine.device))
+        wanted = self.judged_by(store, settings)
+        engine.on_main(lambda: str(learn_features(wanted, effort=effort)))  # the others find it saved
+        return learn_features(wanted, device=engine.device, effort=effort).net
+
+    def unlearned_eyes(self, config: Config, settings: TrainSettings) -> nn.Module | None:
+        if not settings.perceptual_weight:
+            return None
+        if settings.perceptual != OWN:
+            return find_perceiver(settings.perceptual, config.made_shape, pick_device(settings.device), learned=False)
+        return FeatureNet(*config.made_shape, 1, torch.Generator().manual_seed(0)).requires_grad_(False)
 
     def shown(self, store: Store, config: Config, most: int) -> Shown:
         """Pairs for sheets, scores and the verdict. Raises GanvasError where their classes are not the config's."""

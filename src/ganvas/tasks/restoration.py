@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from ganvas.data.facts import DataFacts
 from ganvas.data.sources import Source, open_source
@@ -16,11 +15,10 @@ from ganvas.data.store import Store
 from ganvas.degrading.chain import parse
 from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluation.feature_net import FeatureNet
-from ganvas.evaluation.features import Features, learn_features
+from ganvas.evaluation.features import Features
 from ganvas.evaluation.figures import number, percent
 from ganvas.evaluation.metrics.restoration import restoration
 from ganvas.evaluation.verdict import Metric, Verdict
-from ganvas.games.engine import Engine
 from ganvas.games.perceiving import distance_seen_by
 from ganvas.images import Integers, to_float
 from ganvas.model_folder import CONFIG, Config, find_model_folder, read_config_file
@@ -122,19 +120,6 @@ class Restoration(PaintingTask):
 
     def example_data(self, recipe: Recipe, size: tuple[int, int]) -> DataFacts:
         return DataFacts(*size, 3, 8, 1_000, (), ())
-
-    def looks_through(
-        self, config: Config, settings: TrainSettings, store: Store, engine: Engine, effort: float
-    ) -> nn.Module | None:
-        if not settings.perceptual_weight:
-            return None
-        engine.on_main(lambda: str(learn_features(store, effort=effort)))  # the others find it saved
-        return learn_features(store, device=engine.device, effort=effort).net
-
-    def unlearned_eyes(self, config: Config, settings: TrainSettings) -> nn.Module | None:
-        if not settings.perceptual_weight:
-            return None
-        return FeatureNet(*config.made_shape, 1, torch.Generator().manual_seed(0)).requires_grad_(False)
 
     def scorer(self, store: Store, config: Config, settings: TrainSettings, judge: Features) -> Scorer:
         return RestorationScorer(self.shown(store, config, SCORED), judge.net if settings.perceptual_weight else None)

@@ -9,6 +9,8 @@ import torch
 
 from ganvas.data.store import Store
 from ganvas.devices import device_words
+from ganvas.errors import GanvasError
+from ganvas.games.perceiving import Perceiver
 from ganvas.suggest import advice
 from ganvas.training.journal import Journal
 from ganvas.training.plan import Plan
@@ -50,6 +52,21 @@ def first_facts(plan: Plan, data: Store, state: TrainState) -> dict[str, Any]:
         "ended": "running",
         "ema": f"half-life {plan.settings.ema_half_life} images",
     }
+
+
+def perceiver_facts(features: torch.nn.Module | None) -> dict[str, Any]:
+    """Which network of others a painter is held to, for run.json; {} for none."""
+    return {"perceptual": {"name": features.name, "sha256": features.sha256}} if isinstance(features, Perceiver) else {}
+
+
+def check_same_perceiver(folder: RunFolder, facts: dict[str, Any]) -> None:
+    """Raises GanvasError if a run that goes on began with another network of the same name."""
+    before, now = (some.get("perceptual") for some in (folder.read_facts(), facts))
+    if before and now and before["name"] == now["name"] and before["sha256"] != now["sha256"]:
+        raise GanvasError(
+            f"--perceptual {now['name']} gives other weights than when the run began ({now['sha256'][:12]}..., not "
+            f"{before['sha256'][:12]}...): give it the weights it had, or train another run"
+        )
 
 
 def count_parameters(network: torch.nn.Module) -> int:

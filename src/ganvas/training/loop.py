@@ -26,7 +26,7 @@ from ganvas.training.checkpoint import (
     restore_network,
     sweep,
 )
-from ganvas.training.facts import first_facts, introduce
+from ganvas.training.facts import check_same_perceiver, first_facts, introduce, perceiver_facts
 from ganvas.training.finish import finish, judge_effort, learn_judge
 from ganvas.training.journal import Journal, read_stats
 from ganvas.training.play import play
@@ -150,7 +150,9 @@ def open_session(
     problems: list[str] = []
     features = plan.task.looks_through(plan.config, plan.settings, data, engine, judge_effort(plan.settings.minutes))
     state = TrainState.create(plan.settings, plan.config, engine, problems.append, features)
-    facts = first_facts(plan, data, state)
+    facts = first_facts(plan, data, state) | perceiver_facts(features)
+    if resume and folder.facts.is_file():
+        check_same_perceiver(folder, facts)
     if settled.probe is not None:
         facts["probe_seconds"] = settled.probe["seconds"]
     if alone:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -91,11 +92,7 @@ def backbone_of_function(place: str, device: torch.device | str) -> Backbone:
     Modules of the current folder are found too. Raises UsageError if there is no such function, or if it returns
     something else.
     """
-    module_name, _, function_name = place.partition(":")
-    function = getattr(_import(module_name, place), function_name, None)
-    if not callable(function):
-        raise UsageError(f"{place}: {module_name} has no function {function_name!r}: give package.module:function")
-    made = function()
+    made = call_function(place)
     if isinstance(made, nn.Module):
         return module_backbone(made, name=place, device=device)
     if isinstance(made, Backbone):
@@ -103,6 +100,15 @@ def backbone_of_function(place: str, device: torch.device | str) -> Backbone:
     raise UsageError(
         f"{place} returned {type(made).__name__}, expected an nn.Module or what module_backbone() gives: return that"
     )
+
+
+def call_function(place: str) -> Any:
+    """What "package.module:function" returns. Raises UsageError if there is no such function."""
+    module_name, _, function_name = place.partition(":")
+    function = getattr(_import(module_name, place), function_name, None)
+    if not callable(function):
+        raise UsageError(f"{place}: {module_name} has no function {function_name!r}: give package.module:function")
+    return function()
 
 
 def _import(module_name: str, place: str) -> ModuleType:

@@ -21,6 +21,7 @@ from ganvas.data.download import Download, Progress, fetch
 from ganvas.errors import GanvasError
 from ganvas.evaluation.backbones.inception_names import from_published
 from ganvas.evaluation.backbones.torch_file import read_torch_file
+from ganvas.evaluation.backbones.vgg19 import from_torchvision
 from ganvas.hashing import sha256_of
 from ganvas.weights import load_weights, save_weights
 
@@ -77,6 +78,20 @@ INCEPTION = PublishedFile(
     "https://github.com/tensorflow/models/blob/master/LICENSE",
 )
 
+VGG19 = PublishedFile(
+    "vgg19",
+    Download(
+        "vgg19-dcbb9e9d.pth",
+        ("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",),
+        574_673_361,
+        "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+        None,
+        "its first eight digits are in the file's name; all of them stand alike in several public projects that use it",
+    ),
+    "BSD-3-Clause, as torchvision; trained on ImageNet",
+    "https://github.com/pytorch/vision/blob/main/LICENSE",
+)
+
 _DINOV2_LICENCE = "https://github.com/facebookresearch/dinov2/blob/main/LICENSE"
 
 HUB: dict[str, HubFile] = {
@@ -121,21 +136,45 @@ def inception_weights(
     Raises GanvasError if `file` is another file, or if the weights are not here and cannot be had: the message says
     which file to put where.
     """
+
+    def read(path: Path) -> dict[str, Tensor]:
+        return from_published(read_torch_file(path), str(path))
+
+    return _published(row, file, read, OTHERWISE, progress)
+
+
+def vgg19_weights(
+    file: Path | None = None, row: PublishedFile = VGG19, progress: Progress | None = None
+) -> dict[str, Tensor]:
+    """The convolutions of VGG-19 by our names, as `inception_weights`. The layers behind them are not read."""
+
+    def read(path: Path) -> dict[str, Tensor]:
+        return from_torchvision(read_torch_file(path, lambda name: name.startswith("features.")), str(path))
+
+    return _published(row, file, read, "or use --perceptual own, a network trained on the data", progress)
+
+
+def _published(
+    row: PublishedFile,
+    file: Path | None,
+    read: Callable[[Path], dict[str, Tensor]],
+    otherwise: str,
+    progress: Progress | None,
+) -> dict[str, Tensor]:
     if file is not None:
         check_hash(file, row.sha256, row.backbone)
 
     def make(folder: Path) -> None:
-        path = file or _fetch(row, progress)
-        save_weights(folder / WEIGHTS, from_published(read_torch_file(path), str(path)))
+        save_weights(folder / WEIGHTS, read(file or _fetch(row, otherwise, progress)))
 
     return load_weights(made_once(row.backbone, row.sha256, make) / WEIGHTS)
 
 
-def _fetch(row: PublishedFile, progress: Progress | None) -> Path:
+def _fetch(row: PublishedFile, otherwise: str, progress: Progress | None) -> Path:
     try:
         return fetch(row.backbone, [row.download], downloads_folder(row.backbone), progress)[0]
     except GanvasError as error:
-        raise GanvasError(f"{error}; {OTHERWISE}") from None
+        raise GanvasError(f"{error}; {otherwise}") from None
 
 
 def check_hash(path: Path, sha256: str, what: str) -> None:

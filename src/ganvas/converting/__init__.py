@@ -1,0 +1,1 @@
+"""Weights of others that fit an architecture known here, as model folders."""
