@@ -91,7 +91,14 @@ PICTURE_RECIPES: tuple[Recipe, ...] = (
         "one residual painter, whose patches must tell where they come from; half the cost of cyclegan",
         "Park et al., 2020 (theirs: --width 64 --batch 1)",
         "two sets of pictures, one way (--direction), where what is shown where shall stay",
-        {**_UNPAIRED, "game": "contrast", "batch": 2, "contrast_weight": 1.0, "identity_weight": 1.0},
+        {
+            **_UNPAIRED,
+            "game": "contrast",
+            "network_options": ("bilinear=true",),
+            "batch": 2,
+            "contrast_weight": 1.0,
+            "identity_weight": 1.0,
+        },
     ),
     Recipe(
         "srresnet",

@@ -239,6 +239,16 @@ def test_the_residual_painter_gives_the_maps_that_cut_compares():
     assert not isinstance(painter("unet"), Encoding)
 
 
+def test_smooth_doublings_have_as_many_parameters_and_leave_no_grid_in_an_even_map():
+    options = ("blocks=1",), ("blocks=1", "bilinear=true")
+    transposed, smooth = (painter("resnet", options=one) for one in options)
+    assert sum(p.numel() for p in smooth.parameters()) == sum(p.numel() for p in transposed.parameters())
+    even = torch.ones(1, 16, 4, 4)
+    assert transposed.up[0].convolution(even).var(dim=(2, 3)).min() > 0
+    torch.testing.assert_close(smooth.up[0](even), torch.zeros(1, 8, 8, 8), atol=1e-4, rtol=0)
+    assert smooth(pictures(smooth, 1, 30, 34)).shape == (1, 3, 30, 34)
+
+
 @pytest.mark.parametrize("enhancers", [0, 1, 2])
 def test_enhancers_work_around_the_global_generator(enhancers):
     network = painter("pix2pixhd", 64, options=("blocks=1", f"enhancers={enhancers}"), width=8)
