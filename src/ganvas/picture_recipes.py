@@ -90,7 +90,7 @@ PICTURE_RECIPES: tuple[Recipe, ...] = (
         "cut",
         "one residual painter, whose patches must tell where they come from; half the cost of cyclegan",
         "Park et al., 2020 (theirs: --width 64 --batch 1)",
-        "two sets of pictures, one way (--direction), where what is shown where shall stay",
+        "two sets of pictures, one way (--direction), where what is shown where shall stay; the default with --style",
         {
             **_UNPAIRED,
             "game": "contrast",
