@@ -35,15 +35,15 @@ def crops_of(source, kind):
     return [source.read(i) for i in np.flatnonzero(source.labels == kind)]
 
 
-def test_crops_lie_anywhere_in_the_picture_and_are_once_to_twice_as_large_as_wanted(photos, tmp_path):
+def test_crops_lie_anywhere_in_the_picture_and_are_of_any_size_from_the_wanted_to_the_largest(photos, tmp_path):
     source = open_styled(photos, str(save(tmp_path / "style.png", 80, 100)), (16, 16))
     crops = crops_of(source, 1)
     assert len(crops) == 30
     sides = [crop.shape[0] for crop in crops]
     assert all(crop.shape[:2] == (side, side) for crop, side in zip(crops, sides, strict=True))
-    assert 16 <= min(sides) < 18
-    assert 30 < max(sides) <= 32
-    assert 20 < np.median(sides) < 26  # the square root of 16 * 32 is 22.6
+    assert 16 <= min(sides) < 20
+    assert 60 < max(sides) <= 80
+    assert 30 < np.median(sides) < 45  # the square root of 16 * 80 is 36
     for crop in crops:  # one piece of the picture, unscaled
         assert (np.diff(crop[:, 0, 0].astype(int)) == 1).all()
         assert (np.diff(crop[0, :, 1].astype(int)) == 1).all()
@@ -52,12 +52,12 @@ def test_crops_lie_anywhere_in_the_picture_and_are_once_to_twice_as_large_as_wan
 
 
 def test_crops_have_the_aspect_of_what_is_trained_on(photos, tmp_path):
-    source = open_styled(photos, str(save(tmp_path / "style.png", 20, 100)), (16, 32))
+    source = open_styled(photos, str(save(tmp_path / "style.png", 80, 100)), (16, 32))
     for index in range(len(source.names)):
         header = source.header(index)
         assert source.read(index).shape[:2] == (header.height, header.width)
         assert abs(header.width - 2 * header.height) <= 1
-        assert 16 <= header.height <= (32 if source.labels[index] == 0 else 20)  # what fits: 40x60 and 20x100
+        assert header.height >= 16
 
 
 def test_the_same_pictures_give_the_same_crops_and_another_size_or_style_another_set(photos, tmp_path):

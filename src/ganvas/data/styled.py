@@ -1,9 +1,9 @@
 """Photos beside a style: random crops of both, as two kinds of pictures that do not belong together.
 
-A style is one picture or a few, from which as many crops are cut as training wants pictures (Park et al., 2020, section
-4.5, learn from a single picture of each kind). A crop is once to twice as large as wanted, evenly on a logarithmic
-scale: strokes stay about the size that they have, as pictures are painted at their own size later. Crops depend on
-nothing but the pictures and the size: the same call gives the same ones.
+A style is one picture or a few, from which as many crops are cut as training wants pictures (Park et al., 2020, on
+translation between single pictures). A crop's sides lie anywhere between the wanted size and the largest that fits the
+picture, evenly on a logarithmic scale, so that strokes and shapes are seen. Crops depend on nothing but the pictures
+and the size: the same call gives the same ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from ganvas.errors import GanvasError, UsageError
 
 KINDS = ("photos", "style")
 CROPS, HELD_OUT_CROPS = 1_000, 200  # of each kind at least; of photos that are kept from training
-LARGEST = 2  # times the wanted size
 SET_ASIDE = 10  # one photo in so many, where there are as many and none is held out
 _VERSION = 1  # of how crops are drawn
 
@@ -63,7 +62,7 @@ class StyledSource(SourceDefaults):
         self.labels = np.array([crop.kind for crop in self._crops], np.int64)
         self.held_out = np.array([crop.kind == 0 and held_out[crop.picture] for crop in self._crops], np.bool_)
         self.notes = (*photos.notes, f"crops of {_counted(photos, 'photo')}, and of {_counted(style, 'style picture')}")
-        given = [_VERSION, CROPS, LARGEST, photos.fingerprint, style.fingerprint, *resolution]
+        given = [_VERSION, CROPS, photos.fingerprint, style.fingerprint, *resolution]
         self.fingerprint = hashlib.sha256(" ".join(map(str, given)).encode()).hexdigest()
         self._decoded: tuple[tuple[int, int], Pixels] | None = None  # the crops of a picture are read in a row
 
@@ -87,8 +86,8 @@ class StyledSource(SourceDefaults):
     def _box(self, crop: _Crop, rows: int, columns: int) -> tuple[int, int, int, int]:
         """Top, left, height and width of a crop of a picture of that size: all that fits of one that is too small."""
         height, width = self._resolution
-        fitting = min(rows / height, columns / width)
-        scale = min(LARGEST, fitting) ** crop.size if fitting > 1 else fitting
+        largest = min(rows / height, columns / width)
+        scale = largest**crop.size if largest > 1 else largest
         height, width = min(rows, round(scale * height)), min(columns, round(scale * width))
         return round(crop.down * (rows - height)), round(crop.across * (columns - width)), height, width
 
