@@ -41,8 +41,8 @@ OF_GENERATION = (
     *("reconstruct_weight", "top_k", "clip", "n_critic", "turns"),
 )
 OF_PAINTING = (
-    *("direction", "degrade", "domains", "one_hot", "d_sees_input", "d_scales", "adversarial_weight", "l1_weight"),
-    *("perceptual_weight", "perceptual", "cycle_weight", "identity_weight", "contrast_weight", "pool"),
+    *("direction", "degrade", "domains", "style", "one_hot", "d_sees_input", "d_scales", "adversarial_weight"),
+    *("l1_weight", "perceptual_weight", "perceptual", "cycle_weight", "identity_weight", "contrast_weight", "pool"),
     *("class_conditional",),
 )
 
@@ -317,6 +317,9 @@ class TrainSettings(DataSettings):
     domains: Domains | None = Field(
         None, description="for --task unpaired: two of the class folders, such as horse,deer"
     )
+    style: str | None = Field(
+        None, description="for --task unpaired: a picture, or a folder of a few, to paint photos in the style of"
+    )
     one_hot: bool = Field(False, description="what is painted from is a label map: show it as one channel a class")
     class_conditional: bool = Field(
         False, description="of pairs and for restoring: one painter for all classes, told the class of each picture"
@@ -470,6 +473,8 @@ class TrainSettings(DataSettings):
             raise ValueError("--degrade is of --task restore: add that, or leave it out")
         if self.class_conditional and self.task == "unpaired":
             raise ValueError("--class-conditional: classes are the two kinds of --task unpaired itself. Leave it out")
+        if self.style is not None and self.game != "contrast":
+            raise ValueError("--style is of --task unpaired and goes one way: give that, with --recipe cut or none")
 
     def _check_simultaneous(self) -> None:
         if self.objective not in PROPORTIONAL:

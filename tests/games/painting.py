@@ -39,7 +39,10 @@ KINDS = {
         **RESTORED, "network": "restore_unet", "perceptual_weight": 1.0, "perceptual": "some.module:eyes",
     },
     "cyclegan": {**UNPAIRED, "game": "cycle", "cycle_weight": 10.0, "identity_weight": 5.0, "pool": 6},
-    "cut": {**UNPAIRED, "game": "contrast", "contrast_weight": 1.0, "identity_weight": 1.0},
+    "cut": {
+        **UNPAIRED, "game": "contrast", "contrast_weight": 1.0, "identity_weight": 1.0,
+        "network_options": ("blocks=1", "bilinear=true"),
+    },
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Pictures from pictures: parts, processes, precision and resuming give the same training, as for generation."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -131,6 +132,14 @@ def test_g_learns_to_paint_the_negative():
     with torch.no_grad():
         fresh = stored(state, 1000)[:, :3]
         assert (state.game.G(fresh) + fresh).abs().mean() < 0.35 * fresh.abs().mean()
+
+
+def test_patches_learn_to_find_the_place_they_were_painted_from():
+    state = make_state("cut", width=8, g_lr=2e-3)
+    stats = play(state, 30)
+    chance = sum(math.log(places) for places in (256, 64, 16, 16)) / 4  # 3.8, of its four maps
+    assert stats["contrast"] < 0.7 * chance
+    assert stats["identity"] < 0.7 * chance
 
 
 def test_a_pool_fills_up_and_then_gives_back_old_pictures_half_of_the_time():

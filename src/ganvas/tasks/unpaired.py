@@ -13,6 +13,7 @@ from ganvas.data.batches import Batches
 from ganvas.data.facts import DataFacts
 from ganvas.data.sources import Source, open_source
 from ganvas.data.store import Store
+from ganvas.data.styled import KINDS, open_styled
 from ganvas.data.unpaired_batches import UnpairedBatches
 from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluation.features import Features, learn_features
@@ -23,6 +24,7 @@ from ganvas.images import Integers, to_float, to_integers
 from ganvas.model_folder import Config
 from ganvas.picture_model import DIRECTIONS, PictureConfig, PictureModel
 from ganvas.recipe import Recipe
+from ganvas.recipes import find_recipe
 from ganvas.report_words import ReportWords
 from ganvas.settings import TrainSettings
 from ganvas.tasks.contract import Scorer, Words
@@ -37,6 +39,9 @@ from ganvas.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from ganvas.data.download import Progress
+
+SIZE_ON_CPU, SIZE_ON_GPU = (64, 64), (128, 128)  # of what is learned from a style
+_WITH_STYLE = {"direction": "AtoB", "fit": "crop", "labels": True}  # what else may not be asked for
 
 
 class Unpaired(PaintingTask):
@@ -55,14 +60,33 @@ class Unpaired(PaintingTask):
         head=("frechet_distance_AtoB", "frechet_distance_BtoA", "cycle_error_A", "cycle_error_B"),
     )
 
+    def prepared(self, words: Words, device: torch.device) -> Words:
+        """With a style the size is settled first, as the crops are made for it."""
+        if words.get("style") is None:
+            return words
+        other = [name for name, usual in _WITH_STYLE.items() if words.get(name) not in (None, usual)]
+        if other or _typed(words) not in (None, KINDS):
+            raise UsageError(f"--{(*other, 'domains')[0]} does not go with --style, which paints photos in that style")
+        size = words.get("resolution")
+        return {**words, "resolution": size or (SIZE_ON_GPU if device.type == "cuda" else SIZE_ON_CPU)}
+
+    def choose_recipe(self, data: DataFacts, words: Words, device: torch.device) -> tuple[Recipe, str]:
+        if words.get("style") is not None:
+            return find_recipe("cut"), "the default with --style"
+        return super().choose_recipe(data, words, device)
+
     def opened(self, given: str | Path, words: Words, progress: Progress | None = None) -> Source:
         source = refuse_stream(open_source(given, progress, data_words(words).source_options()))
         if getattr(source, "sides", ()):
             raise UsageError(f"{given} gives pairs: leave out --pairs, or learn from them with --task translate")
+        if words.get("style") is not None:
+            resolution = data_words(words).resolution
+            assert resolution is not None, "it was prepared"
+            return open_styled(source, words["style"], resolution)
         if not source.class_names:
             raise UsageError(
                 f"{given} does not show two kinds of pictures ({source.labels_note}): give folders trainA/ and "
-                "trainB/, A/ and B/, or two class folders"
+                "trainB/, A/ and B/, or two class folders, or name pictures to be painted like with --style"
             )
         domains_of(source.class_names, _typed(words))
         return source

@@ -139,7 +139,7 @@ def settings_for_resume(
     How long, where and what is written may always differ; the rest with `accept_changes`, but for what the weights of
     the checkpoint do not fit. Raises UsageError that lists the changes.
     """
-    words = build_settings(overrides)
+    words = build_settings({"task": saved.task, "game": saved.game, **overrides})  # or they would not fit together
     given = {name.replace("-", "_") for name, value in overrides.items() if value is not None}
     changed = [name for name in sorted(given) if getattr(words, name) != getattr(saved, name)]
     before, after = saved.model_dump(mode="json"), words.model_dump(mode="json")  # as they are typed
