@@ -41,7 +41,6 @@ KINDS = {
     "cyclegan": {**UNPAIRED, "game": "cycle", "cycle_weight": 10.0, "identity_weight": 5.0, "pool": 6},
     "cut": {
         **UNPAIRED, "game": "contrast", "contrast_weight": 1.0, "identity_weight": 1.0,
-        "network_options": ("blocks=1", "bilinear=true"),
     },
 }  # fmt: skip
 
