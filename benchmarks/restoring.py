@@ -11,12 +11,13 @@ its own (place by place; not LPIPS's weights). What a rival can be set to is set
 pictures of train/, degraded alike:
 
     holes       OpenCV's two ways of inpainting: Telea (2004) and Navier-Stokes (Bertalmio et al., 2001); the radius
-    blur        a lens out of focus over 7 pixels, and noise of 1 %: Wiener's filter, which knows the blur, and a prior of
-    blur-clean  1/f^2 for photographs; unsharp masking, with radius and amount. `clean` is without the noise
-    noise       normal noise of 25 levels: non-local means (Buades et al., 2005; OpenCV), the strengths of light and colour
-    gray        nothing: grey is as it is. Its PSNR is reported, not ranked: who says nothing about colour is never far off
+    blur        a lens out of focus over 7 pixels, and noise of 1 %: Wiener's filter, which is given the exact blur and
+                takes the spectra of photographs to fall as 1/f^2, by the noise; unsharp masking, by radius and amount
+    blur-clean  the same blur without the noise
+    noise       normal noise of 25 levels: non-local means (Buades et al., 2005; OpenCV), by two strengths
+    gray        nothing: grey is as it is. Its PSNR is no rank: who says nothing about colour is never far off
 
-The rivals for holes and noise need `pip install opencv-python-headless`.
+The rivals for holes and noise are OpenCV's: `pip install "ganvas[benchmarks]"`.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ def tuned(rival: Rival, photos: Sequence[Picture], words: str) -> Any:
 
     def gained(setting: Any) -> float:
         results = [rival.repair(one, setting) for one in bad]
-        return float(np.mean([_psnr(a, b) for a, b in zip(results, photos, strict=True)]))
+        return float(
+            np.mean([_psnr(centre(a, MIDDLE), centre(b, MIDDLE)) for a, b in zip(results, photos, strict=True)])
+        )
 
     return max(rival.settings, key=gained)
 

@@ -17,7 +17,7 @@ from ganvas.degrading.blur import disc_kernels, odd_side
 from photographs import Picture
 
 DEFOCUS = 7.0  # pixels: what the ways that know the blur know
-MARGIN = 32  # mirrored around a picture, which a Fourier transform takes for one that repeats
+MARGIN = 32  # around a picture, which a Fourier transform takes for one that repeats
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def wiener(bad: Bad, noise: float) -> Picture:
 
     The spectra of photographs fall as 1/f^2 and that of noise is even, so their ratio grows as f^2.
     """
+    padded = _faded(bad.picture.astype(np.float64))
     kernel = disc_kernels(torch.tensor([DEFOCUS]), odd_side(DEFOCUS))[0].double().numpy()
-    padded = np.pad(bad.picture.astype(np.float64), ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), mode="symmetric")
     size = padded.shape[:2]
     whole = np.zeros(size)
     whole[: len(kernel), : len(kernel)] = kernel
@@ -95,6 +95,14 @@ def wiener(bad: Bad, noise: float) -> Picture:
     sharp = np.fft.ifft2(np.fft.fft2(padded, axes=(0, 1)) * W[..., None], axes=(0, 1)).real
     inner = sharp[MARGIN:-MARGIN, MARGIN:-MARGIN]
     return inner.round().clip(0, 255).astype(np.uint8)
+
+
+def _faded(picture: NDArray[np.float64]) -> NDArray[np.float64]:
+    """With its edges repeated outwards, fading to its mean: opposite edges meet, or they would ring all over it."""
+    padded = np.pad(picture, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), mode="edge")
+    down, across = (np.minimum(1, (np.minimum(x, x[::-1]) + 0.5) / MARGIN) for x in map(np.arange, padded.shape[:2]))
+    kept = np.minimum(down[:, None], across)[..., None]
+    return kept * padded + (1 - kept) * padded.mean((0, 1))
 
 
 OPENCV = ("opencv-python-headless", "cv2")

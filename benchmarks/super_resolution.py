@@ -4,11 +4,11 @@
         --esrgan-minutes 30 --work RUNS --out benchmarks/results/super_resolution.json \\
         --sheets benchmarks/results
 
-Protocol. Each model is a run of `ganvas train PHOTOS --task restore --degrade lowres:4 --minutes M`; the adversarial one
-goes on from the longest of them (`--recipe esrgan --init-from RUN`). They have seen nothing of Set5 and Set14. Each
+Protocol. Each model is a run of `ganvas train PHOTOS --task restore --degrade lowres:4 --minutes M`; the adversarial
+one goes on from the longest of them (`--recipe esrgan --init-from RUN`). They have seen nothing of Set5 and Set14. Each
 paints the low-resolution pictures that the sets come with, whole, to 8 bits (`model.apply`). PSNR and SSIM are those of
-papers: on the luma (ITU-R BT.601, 16 to 235, not rounded), without a border of 4 pixels, means over the pictures; a grey
-picture is measured as grey (see bicubic.py), a model's answer to one made grey first.
+papers: on the luma (ITU-R BT.601, 16 to 235, not rounded), without a border of 4 pixels, means over the pictures; a
+grey picture is measured as grey (see bicubic.py), a model's answer to one made grey first.
 
 Perceptual distance: place by place in the maps of a network that learned the photographs (LPIPS's formula, not its
 weights: not comparable with published figures). The adversarial model learns through such a network, so it is measured
@@ -155,9 +155,10 @@ def main() -> None:
     runs = {name: {**run.row, "metrics": run.metrics} for name, run in finished.items()}
     write(arguments.out, {**circumstances(), "scale": SCALE, "rows": rows, "runs": runs})
     if arguments.sheets:
-        last = [name for name in finished if not name.startswith("esrgan")][-1]
-        shown = {"bicubic": "bicubic", "for the pixels": last}
-        shown |= {"with a D": name for name in finished if name.startswith("esrgan")}
+        for_pixels, with_d = all_runs[: len(arguments.minutes)], all_runs[len(arguments.minutes) :]
+        shown = {"bicubic": "bicubic", "for the pixels": for_pixels[-1].name}
+        if with_d:
+            shown["with a D"] = with_d[0].name
         sheet(sets, {title: ways[way] for title, way in shown.items()}, arguments.sheets / "super_resolution.png")
 
 

@@ -48,7 +48,9 @@ class Finished:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What all benchmarks that train have in common."""
-    parser.add_argument("--work", type=Path, required=True, help="folder of the runs; finished ones are used as they are")
+    parser.add_argument(
+        "--work", type=Path, required=True, help="folder of the runs; finished ones are used as they are"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--train-with", default="", metavar="WORDS", help='more for each training: "--device cuda"')
     parser.add_argument("--print-commands", action="store_true", help="print the trainings and do nothing")

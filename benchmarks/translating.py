@@ -7,9 +7,9 @@
 Protocol. Each row is a run of `ganvas train`; its numbers are those of its own verdict, on pictures that were held out.
 With pairs: the mean absolute difference from the targets (black to white is 1), the distance in features learned from
 the targets (1: as unlike as two of them), and the Fréchet distance in those features; without: the Fréchet distance in
-each direction that the run holds, and how far a picture comes back from itself. Beside each stand those of the inputs as
-they are, where they have the channels for it, and the Fréchet distance of real pictures. Fréchet distances are of the
-features of this data set, and of no more pictures than were held out: they compare rows of one set and direction only.
+each direction that the run holds, and how far a picture comes back from itself. Beside each stand those of the inputs
+as they are, where they have the channels for it, and the Fréchet distance of real pictures. Fréchet distances are of
+the features of this data set and of as many pictures as were held out: they compare rows of one set and direction.
 Of CIFAR's training pictures `--domains horse,deer`; the others have the folders of pix2pix and CycleGAN.
 """
 
