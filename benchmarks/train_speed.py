@@ -13,8 +13,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -34,6 +32,7 @@ from ganvas.training.play import train_step
 from ganvas.training.state import TrainState
 from ganvas.versions import versions
 from textbook import TextbookLoop, discriminator, generator
+from worker import FLOP, Worker, answer
 
 BATCH = 64
 CPU = torch.device("cpu")
@@ -81,54 +80,19 @@ def plain(pictures: np.ndarray[Any, Any], norm: bool) -> Callable[[], None]:
 
 
 def work(name: str, side: str, folder: Path) -> None:
-    """A process of its own for each side, as users have it: seconds of as many steps as each line of stdin asks."""
+    """A process of its own for each side."""
     resolution, channels, overrides = CASES[name]
     pictures = store_of(folder, resolution, channels)
     if side == "ours" or "GANVAS_BENCHMARK_SAME_ALLOCATOR" in os.environ:
         keep_freed_memory()  # as `ganvas train` does
     step = ours(pictures, overrides) if side == "ours" else plain(pictures, norm="d_norm" not in overrides)
-    for line in sys.stdin:
-        if line.strip() == "flop":
-            print(gflop_per_step(step), flush=True)
-            continue
-        began = time.perf_counter()
-        for _ in range(int(line)):
-            step()
-        print(time.perf_counter() - began, flush=True)
-
-
-def gflop_per_step(step: Callable[[], None]) -> float:
-    """Floating-point operations of one step as PyTorch counts them (convolutions and matrix products)."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter:
-        step()
-    return counter.get_total_flops() / 1e9
-
-
-class Worker:
-    """One side in its own process, idle unless asked."""
-
-    def __init__(self, name: str, side: str, folder: Path) -> None:
-        words = [sys.executable, __file__, "--case", name, "--worker", side, "--folder", str(folder)]
-        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, line: str) -> float:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        return float(self.process.stdout.readline())
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(timeout=30)
+    answer(step)
 
 
 def compare(name: str, folder: Path, rounds: int, seconds: float) -> dict[str, Any]:
     store_of(folder, *CASES[name][:2])  # before the two race to write it
-    our_side, their_side = Worker(name, "ours", folder), Worker(name, "textbook", folder)
+    words = [__file__, "--case", name, "--folder", str(folder), "--worker"]
+    our_side, their_side = (Worker([*words, side]) for side in ("ours", "textbook"))
     for worker in (our_side, their_side):
         worker.ask("5")
     steps = max(3, round(seconds / (their_side.ask("3") / 3)))
@@ -136,7 +100,7 @@ def compare(name: str, folder: Path, rounds: int, seconds: float) -> dict[str, A
     for _ in range(rounds):
         theirs = steps * BATCH / their_side.ask(str(steps))
         pairs.append((steps * BATCH / our_side.ask(str(steps)), theirs))
-    flop = our_side.ask("flop")
+    flop = our_side.ask(FLOP)
     for worker in (our_side, their_side):
         worker.close()
     ratios = [a / b for a, b in pairs]
