@@ -46,7 +46,7 @@ from rival_restorers import RIVALS, Bad, Rival, missing
 from training_runs import Finished, Training, add_arguments, circumstances, ensure, needed, write
 
 KINDS = {
-    "holes": "holes",
+    "holes": "holes:0.1-0.4",
     "blur": "defocus:7,noise:2.55",
     "blur-clean": "defocus:7",
     "noise": "noise:25",
