@@ -18,20 +18,23 @@ from ganvas.errors import UsageError
 class StoreSource(SourceDefaults):
     """The pictures of a store, or of one side of its pairs. See `ganvas.data.contract.Source`.
 
-    sides: ("A", "B") if it gives pairs; reading then gives A.
+    sides: ("A", "B") if it gives pairs; reading then gives A, or B where A is heat maps.
     """
 
     def __init__(self, name: str, path: Path, options: SourceOptions = DEFAULT_OPTIONS) -> None:
         self.store = store = read_store(path, name)
         if options.side and not store.sides:
             raise UsageError(f"{name} holds no pairs: leave out --side")
+        if options.side == "A" and store.keypoints is not None:
+            raise UsageError(f"--side A: that of {name} is points, not pictures. Give --side B")
         if options.keypoints is not None:
             raise UsageError(f"{name} is prepared already: leave out --keypoints, or give it to ganvas data prepare")
         self.sides = ("A", "B") if store.sides and not options.side else ()
         self.keypoints = store.keypoints if self.sides else None
-        begin = store.sides[0] if options.side == "B" else 0
-        size = store.sides[int(options.side == "B")] if options.side else store.channels
-        self._channels = slice(begin, begin + size)
+        read = options.side or ("A" if store.keypoints is None else "B")
+        middle = store.sides[0] if store.sides else store.channels
+        self._channels = slice(0, middle) if read == "A" else slice(middle, store.channels)
+        self._whole = not options.side
         self.name, self.names = name, store.names
         side = options.side or ""
         self.fingerprint = hashlib.sha256(f"{store.fingerprint} {side}".encode()).hexdigest()
@@ -60,6 +63,11 @@ class StoreSource(SourceDefaults):
             options.resolution in (None, (store.height, store.width))
             and options.channels in (None, store.channels)
             and (options.labels is None or options.labels == (store.labels is not None))
-            and self._channels == slice(0, store.channels)
+            and self._whole
         )
+        if self.sides and not fits:
+            raise UsageError(
+                f"{self.name} holds pairs of {store.width}x{store.height} pixels as they were prepared: leave out "
+                "other sizes, channels and --no-labels, or prepare the pictures again"
+            )
         return store if fits else None

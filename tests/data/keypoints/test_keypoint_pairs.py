@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ganvas.data.options import SourceOptions, StoreOptions
-from ganvas.data.prepare import prepare
+from ganvas.data.prepare import check_source, prepare
 from ganvas.data.sources import open_source
 from ganvas.data.store import open_store
 from ganvas.errors import GanvasError, UsageError
@@ -54,6 +54,11 @@ def test_a_store_of_points_knows_them_when_it_is_opened_again(tmp_path):
     again = open_source(tmp_path / "store")
     assert again.keypoints == store.keypoints
     assert open_store(again, StoreOptions()).fingerprint == store.fingerprint
+    assert check_source(tmp_path / "store").survey.usable == 12  # of the pictures, not of the points
+    with pytest.raises(UsageError, match="holds pairs of 16x16 pixels as they were prepared"):
+        open_store(again, StoreOptions(resolution=(32, 32)))
+    with pytest.raises(UsageError, match="is points, not pictures"):
+        open_source(tmp_path / "store", options=SourceOptions(side="A"))
     with pytest.raises(UsageError, match="is prepared already: leave out --keypoints"):
         open_source(tmp_path / "store", options=SourceOptions(keypoints=tmp_path / "p.csv"))
     wider = prepare(tmp_path / "set", tmp_path / "wider", keypoints=str(tmp_path / "p.csv"), keypoint_sigma=0.2)
@@ -100,3 +105,10 @@ def test_what_cannot_be_pairs_of_points_is_refused(tmp_path):
     options = table(tmp_path / "p.csv", ["0.png,a,1,1"])
     with pytest.raises(UsageError, match="--fit patch: points are of whole pictures"):
         open_store(open_source(tmp_path / "set", options=options), StoreOptions(fit="patch"))
+
+
+def test_pairs_that_were_prepared_can_be_checked_and_used_as_they_are(tmp_path):
+    pictures(tmp_path / "set", size=(16, 32))
+    store = prepare(tmp_path / "set", tmp_path / "store", pairs="side-by-side", quiet=True)
+    assert check_source(tmp_path / "store").survey.usable == 12
+    assert open_store(open_source(tmp_path / "store"), StoreOptions()).sides == store.sides
