@@ -21,16 +21,19 @@ _PAIRS = {
 _UNPAIRED = {
     "task": "unpaired",
     "network": "resnet",
-    "objective": "least_squares",
-    "d_norm": "instance",
-    "width": 32,
-    "g_lr": 2e-4,
-    "d_lr": 2e-4,
+    "objective": "hinge",
+    "d_norm": "spectral",
+    "width": 16,
+    "batch": 4,
+    "g_lr": 5e-4,
+    "d_lr": 5e-4,
     "beta1": 0.5,
     "lr_decay_from": 0.5,
     "ema_half_life": 1_000,
     "judge_samples": 500,
 }
+
+_THEIRS = "theirs: --width 64 --batch 1 --g-lr 2e-4 --d-lr 2e-4 --objective least_squares --d-norm instance"
 
 _RESTORED = {
     "task": "restore",
@@ -82,19 +85,12 @@ PICTURE_RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "cyclegan",
         "two residual painters that undo each other and begin by changing nothing, a D of patches for each side",
-        "Zhu et al., 2017 (theirs: --width 64 --batch 1 --g-lr 2e-4 --d-lr 2e-4 --cycle-weight 10 --identity-weight 5 "
-        "--objective least_squares --d-norm instance --network-options add=false)",
+        f"Zhu et al., 2017 ({_THEIRS} --cycle-weight 10 --identity-weight 5 --network-options add=false)",
         "the default of --task unpaired: two sets of pictures that do not belong together, both ways",
         {
             **_UNPAIRED,
             "game": "cycle",
-            "width": 16,
-            "batch": 4,
             "network_options": ("blocks=3", "add=true", "antialias=true"),
-            "g_lr": 5e-4,
-            "d_lr": 5e-4,
-            "objective": "hinge",
-            "d_norm": "spectral",
             # As strong as published they hold a painter that begins with its input there.
             "cycle_weight": 1.0,
             "identity_weight": 0.5,
@@ -102,14 +98,13 @@ PICTURE_RECIPES: tuple[Recipe, ...] = (
     ),
     Recipe(
         "cut",
-        "one residual painter, whose patches must tell where they come from; half the cost of cyclegan",
-        "Park et al., 2020 (theirs: --width 64 --batch 1)",
+        "one residual painter that begins by changing nothing, whose patches must tell where they come from",
+        f"Park et al., 2020 ({_THEIRS} --network-options antialias=true)",
         "two sets of pictures, one way (--direction), where what is shown where shall stay; the default with --style",
         {
             **_UNPAIRED,
             "game": "contrast",
-            "network_options": ("antialias=true",),
-            "batch": 2,
+            "network_options": ("blocks=5", "add=true", "antialias=true"),
             "contrast_weight": 1.0,
             "identity_weight": 1.0,
         },
