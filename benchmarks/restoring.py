@@ -64,7 +64,8 @@ def degraded(photos: Sequence[Picture], words: str, seed: int) -> list[Bad]:
     for number, photo in enumerate(photos):
         images, mask = degradation(to_float(torch.from_numpy(batched(photo))), Draws("cpu", (seed, number)))
         hole = None if mask is None else mask.numpy()[0, 0] > 0.5
-        found.append(Bad(to_integers(images).numpy()[0].transpose(1, 2, 0).copy(), hole))
+        colours = to_integers(images[:, : photo.shape[2]])  # behind them is the mask, where there is one
+        found.append(Bad(colours.numpy()[0].transpose(1, 2, 0).copy(), hole))
     return found
 
 

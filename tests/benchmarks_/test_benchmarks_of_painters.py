@@ -19,6 +19,7 @@ from ganvas.tasks.table import TASKS
 from ganvas.training.plan import write_settings
 from ganvas.training.state import TrainState
 from photographs import batched, centre, fine_detail, save_sheet
+from restoring import degraded
 from rival_restorers import DEFOCUS, Bad, missing, unsharp, wiener
 from rival_restorers import Rival as Way
 from super_resolution import as_the_original
@@ -130,3 +131,13 @@ def test_our_step_of_pix2pix_is_that_of_the_textbook():
         both = zip(mine.game.players[name].parameters(), players[name].parameters(), strict=True)
         for ours, of_the_book in both:
             torch.testing.assert_close(ours.grad, of_the_book.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_degraded_pictures_have_their_own_channels_and_are_the_same_each_time():
+    photos = [waves(32, 8.0)]
+    (one,), (again,) = (degraded(photos, "holes", 7) for _ in range(2))
+    assert one.picture.shape == (32, 32, 3)
+    assert np.array_equal(one.picture, again.picture)
+    assert one.hole is not None
+    assert one.hole.shape == (32, 32)
+    assert np.array_equal(one.picture[~one.hole], photos[0][~one.hole])
