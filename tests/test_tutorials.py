@@ -36,6 +36,7 @@ def disc(random: np.random.Generator, side: int) -> np.ndarray:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the tutorials say a reader has: one place for all, so that it is prepared and looked at once."""
     random, tmp_path = np.random.default_rng(0), tmp_path_factory.mktemp("reader")
+    points = ["file,name,x,y,width,height"]
     for i in range(36):
         picture = disc(random, 32)
         split = "test" if i >= 24 else "train"
@@ -44,12 +45,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f"pairs/{split}": np.concatenate([255 - picture, picture], axis=1),
             f"kinds/{split}{'AB'[i % 2]}": picture if i % 2 else 255 - picture,
         }
+        points += [f"{split}/{i:03d}.png,{name},{random.integers(32)},{random.integers(32)},32,32" for name in "ab"]
         if i < 2:
             small = {"small": picture[:16, :16], "old": picture, "new": picture, "maps": 255 - picture}
             shown |= small
         for folder, image in shown.items():
             (tmp_path / folder).mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(tmp_path / folder / f"{i:03d}.png")
+    (tmp_path / "points.csv").write_text("\n".join(points))
+    (tmp_path / "new-points.csv").write_text("\n".join([points[0], *points[-4:]]))
+    Image.fromarray(disc(random, 80)).save(tmp_path / "painting.png")
     hole = np.zeros((32, 32), np.uint8)
     hole[10:20, 10:20] = 255
     Image.fromarray(hole).save(tmp_path / "hole.png")
