@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from ganvas.degrading.chain import parse
 from ganvas.devices import device_words, pick_device
 from ganvas.settings import build_settings
 from ganvas.training.plan import read_settings
@@ -129,6 +130,8 @@ def _check_same(path: Path, training: Training) -> None:
     """Ends the benchmark if the run that is there was made with other settings than the command says."""
     recipe, saved = read_settings(path / "settings.yaml")
     given = _by_name(training.words)
+    if "degrade" in given:
+        given["degrade"] = parse(given["degrade"]).words  # `holes` -> `holes:0.1-0.4`, as a run keeps it
     wanted = build_settings({**saved.model_dump(), **{k: v for k, v in given.items() if k not in ELSEWHERE}})
     before, after = saved.model_dump(mode="json"), wanted.model_dump(mode="json")
     apart = [f"{name}={before[name]}, not {after[name]}" for name in before if before[name] != after[name]]

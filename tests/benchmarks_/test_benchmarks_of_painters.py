@@ -57,6 +57,11 @@ def test_a_finished_run_is_used_and_its_command_noted_without_paths(tmp_path):
     )
 
 
+def test_a_degradation_may_be_typed_in_short(tmp_path):
+    finished_run(tmp_path / "fill", degrade="holes:0.1-0.4")
+    assert ensure(Training("fill", Path("photos.zip"), ("--degrade", "holes")), tmp_path).path == tmp_path / "fill"
+
+
 def test_a_run_of_other_settings_in_its_place_is_refused(tmp_path):
     finished_run(tmp_path / "enlarge", minutes=5)
     with pytest.raises(SystemExit, match=r"minutes=5\.0, not 30\.0"):
