@@ -150,3 +150,12 @@ def test_a_pool_fills_up_and_then_gives_back_old_pictures_half_of_the_time():
 def test_no_pool_shows_what_was_painted_just_now():
     pool = Pool(0, (1, 1, 1), torch.device("cpu"))
     assert torch.equal(pool.exchange(torch.ones(2, 1, 1, 1), Draws("cpu", (0,))), torch.ones(2, 1, 1, 1))
+
+
+def test_features_are_matched_of_pictures_that_are_augmented_alike():
+    state = make_state("features matched", augment="colour,translation,cutout")
+    pictures = stored(state, 0)
+    _, matching = state.game.critic.of_painted(pictures, pictures, Draws("cpu", (0, 1)))
+    assert float(matching.detach()) == 0
+    _, moved = state.game.critic.of_painted(pictures, pictures.roll(4, 3), Draws("cpu", (0, 1)))
+    assert float(moved.detach()) > 0
