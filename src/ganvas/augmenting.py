@@ -199,9 +199,10 @@ def _check_not_within(out: Path, store: Store) -> None:
 
 def _discriminator(run: Path, model: Model) -> tuple[Discriminator, int]:
     try:
-        return load_discriminator(run, model.config, model.device)
+        D, images, _ = load_discriminator(run, model.config, model.device)
     except GanvasError as error:
         raise GanvasError(f"{error}: --keep 1 does without the filter by D") from None
+    return D, images
 
 
 def _was_trained_on(run: Path, store: Store) -> bool:

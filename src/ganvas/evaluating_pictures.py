@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from ganvas.data.store import Store, open_store, read_store
 from ganvas.errors import GanvasError
 from ganvas.evaluation.feature_training import Progress
 from ganvas.evaluation.features import learn_features
+from ganvas.evaluation.metrics.gathering import gathered, rows_here
 from ganvas.evaluation.verdict import Verdict
-from ganvas.picture_model import PictureConfig, load_picture_model
+from ganvas.games.engine import open_engine
+from ganvas.picture_model import PictureConfig, PictureModel, load_picture_model
 from ganvas.recipes import RECIPES
 from ganvas.settings import TrainSettings, build_settings
 from ganvas.tasks.contract import Task
@@ -33,15 +38,32 @@ def evaluate_painter(
 ) -> Verdict:
     """As at the end of a run: on the held-out pictures of its own data, or of `data`. samples: pictures at most.
 
-    Raises GanvasError where there is nothing to judge by.
+    Started by `torchrun`, the processes share the painting; each returns the verdict. Raises GanvasError where there is
+    nothing to judge by.
     """
-    model = at_moment(load_picture_model(path, device), path, weights)
+    engine = open_engine(device)
+    progress = progress if engine.is_main else None
+    model = at_moment(load_picture_model(path, str(engine.device)), path, weights)
     task, settings = TASKS[model.config.task], _settings_of(path, model.config)
     settings = settings.model_copy(update={"judge_samples": samples or settings.judge_samples})
-    store = _store_of(path, model.config, settings, task, data)
+    store = engine.main_first(lambda: _store_of(path, model.config, settings, task, data))
     eyes, effort = task.judged_by(store, settings), judge_effort(settings.minutes)
-    judge = learn_features(eyes, device=model.device, effort=effort, progress=progress)
-    return task.judged(model, store, settings, judge)
+    judge = engine.main_first(lambda: learn_features(eyes, device=model.device, effort=effort, progress=progress))
+    shared = SharedPictureModel(model.G, model.config, model.device) if engine.world > 1 else model
+    return task.judged(shared, store, settings, judge)
+
+
+class SharedPictureModel(PictureModel):
+    """A model in each of several processes, which paint a part of the pictures each. All must ask for the same."""
+
+    def paint(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """As a `PictureModel`; what all processes painted, in every process, on the CPU."""
+        mine = torch.tensor(rows_here(len(images)), dtype=torch.int64)
+        # One row where there is none: of what is painted without a picture, nobody knows the shape.
+        asked = mine if len(mine) else torch.tensor([0])
+        painted = super().paint(images[asked], None if labels is None else labels[asked])
+        together = gathered(asked, painted.flatten(1), len(images))
+        return together.view(len(images), *painted.shape[1:])
 
 
 def _settings_of(path: Path, config: PictureConfig) -> TrainSettings:

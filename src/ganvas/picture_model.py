@@ -124,7 +124,7 @@ class PictureModel:
         if direction not in self.directions:
             raise UsageError(f"--direction {direction}: this model paints {' and '.join(self.directions) or 'one way'}")
         turned = {"direction": direction, "in_channels": c.out_channels, "out_channels": c.in_channels}
-        return PictureModel(self.G, c.model_copy(update=turned), self.device)
+        return type(self)(self.G, c.model_copy(update=turned), self.device)
 
     @torch.inference_mode()
     def paint(self, images: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -145,7 +145,7 @@ def test_a_run_without_checkpoints_needs_to_do_without_d(run, tmp_path, capsys):
     shutil.rmtree(run / "checkpoints")
     code, said = refused(capsys, "augment", run, "--out", tmp_path / "set", "--per-class", "5")
     assert code == 1
-    assert "has no checkpoint that can be read, and so no discriminator: --keep 1 does without the filter" in said
+    assert "holds no checkpoint that loads, so no discriminator: --keep 1 does without the filter" in said
 
 
 def test_generated_pictures_are_not_put_among_the_real_ones(run, able, uneven, capsys):
@@ -171,7 +171,7 @@ def test_the_discriminator_of_a_run_is_the_one_that_was_trained(network, tmp_pat
     save_checkpoint(folder.checkpoints, state.to_checkpoint(), best=True)
     write_settings(folder.settings, "fast", settings)
     folder.write_facts({})
-    D, images = load_discriminator(tmp_path, config, torch.device("cpu"))
+    D, images, _ = load_discriminator(tmp_path, config, torch.device("cpu"))
     assert images == 640
     assert not D.training
     pictures, labels = torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 0, 1])

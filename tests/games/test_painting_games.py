@@ -174,3 +174,12 @@ def test_one_painter_learns_to_paint_each_class_its_own_way():
         same, negative = (state.game.G(fresh, torch.full((4,), name)) for name in (0, 1))
     assert (same - fresh).abs().mean() < 0.75 * fresh.abs().mean()
     assert (negative + fresh).abs().mean() < 0.75 * fresh.abs().mean()
+
+
+def test_features_are_matched_of_pictures_that_are_augmented_alike():
+    state = make_state("features matched", augment="colour,translation,cutout")
+    pictures = stored(state, 0)
+    _, matching = state.game.critic.of_painted(pictures, pictures, Draws("cpu", (0, 1)))
+    assert float(matching.detach()) == 0
+    _, moved = state.game.critic.of_painted(pictures, pictures.roll(4, 3), Draws("cpu", (0, 1)))
+    assert float(moved.detach()) > 0

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from ganvas.errors import GanvasError, UsageError
+from ganvas.errors import UsageError
 from ganvas.games.noise import Draws, Rows
 from ganvas.networks.contract import Layered
 from ganvas.networks.painter_table import build_patch_discriminator
-from ganvas.networks.patch_discriminator import maps_of, strided_layers
+from ganvas.networks.patch_discriminator import PatchDiscriminator, maps_of, strided_layers
 from ganvas.networks.patch_heads import PatchHeads, drawn_places
 from ganvas.objectives.penalties import r1_penalty
 
@@ -67,8 +67,13 @@ def test_the_coarser_scale_sees_the_average():
 
 
 def test_too_many_scales_are_refused():
-    with pytest.raises(GanvasError, match="3 scales of 32x32 pixels end at 8, at least 16 are needed"):
+    with pytest.raises(UsageError, match=r"--d-scales 3: .* 32x32 at 8 pixels and needs 16: give --d-scales 2 or less, "
+                                         "or --resolution 64 or more"):  # fmt: skip
         discriminator(32, scales=3)
+    with pytest.raises(UsageError, match=r"pictures of 8x8 are too small .*: give --resolution 16 or more"):
+        discriminator(8)
+    with pytest.raises(ValueError, match="the coarsest of 2 scales sees 8 pixels of 16x16, and a PatchGAN needs 16"):
+        PatchDiscriminator((16, 16), 3, scales=2)
     with pytest.raises(UsageError, match="--d-norm batch: a PatchGAN has no such norm: give instance, spectral, none"):
         discriminator(norm="batch")
 

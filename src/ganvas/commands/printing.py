@@ -46,10 +46,14 @@ def figure_of(metric: Metric | None) -> str:
 
 
 def print_verdict(verdict: Verdict) -> None:
-    rows = [
-        (m.metric, f"{figure_of(m):>18}   {'' if m.real_value is None else f'(real pictures: {m.real_value:.4g})'}")
-        for m in verdict.metrics
-    ]
+    """A line for each number; beside it what doing nothing gets, where there is such a thing, and real pictures."""
+    beside = {"inputs as they are": "input_value", "real pictures": "real_value"}
+    columns = {name: key for name, key in beside.items() if any(getattr(m, key) is not None for m in verdict.metrics)}
+    rows = [("", "".join(f"  {name:>18}" for name in ("result", *columns)))]
+    for metric in verdict.metrics:
+        values = [getattr(metric, key) for key in columns.values()]
+        cells = [figure_of(metric), *("" if value is None else f"{value:.4g}" for value in values)]
+        rows.append((metric.metric, "".join(f"  {cell:>18}" for cell in cells).rstrip()))
     print_table(rows)
     print(f"\n{verdict.words}\n")
     print(verdict.metrics[0].passport.short())

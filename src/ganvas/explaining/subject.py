@@ -18,6 +18,7 @@ from ganvas.evaluating import data_of_model, effort_of
 from ganvas.evaluation.feature_training import Progress
 from ganvas.evaluation.features import Features, learn_features
 from ganvas.games.engine import Engine
+from ganvas.games.table import discriminator_of
 from ganvas.images import Integers, to_float
 from ganvas.model import Model, load_generator
 from ganvas.networks.contract import Discriminator
@@ -25,10 +26,9 @@ from ganvas.networks.progressive import Growing
 from ganvas.networks.table import NETWORKS
 from ganvas.settings import TrainSettings
 from ganvas.training import looked_through
-from ganvas.training.checkpoint import Checkpoint, load_best_checkpoint, restore_network
 from ganvas.training.plan import read_settings
+from ganvas.training.run_discriminator import load_discriminator
 from ganvas.training.run_folder import RunFolder, is_run
-from ganvas.training.state import TrainState
 
 BATCH = 64
 FEWEST = 24  # training pictures, so that in either half each has its tenth-nearest other
@@ -138,10 +138,7 @@ def open_subject(path: Path, device: str = "auto", say: Progress | None = None) 
         raise UsageError(f"{path} is not a run folder, and only a run keeps its discriminator: give a run to explain")
     folder = RunFolder(path)
     model = load_generator(path, device)
-    checkpoint, problems = load_best_checkpoint(folder.checkpoints)
-    if checkpoint is None:
-        raise GanvasError(f"{folder.checkpoints} holds no checkpoint that loads, so no discriminator: train again")
-    notes, images = list(problems), int(checkpoint.counters["images"])
+    D, images, notes = load_discriminator(path, model.config, model.device)
     if images != model.config.images_seen:
         notes.append(f"the discriminator has seen {images} images, the generator {model.config.images_seen}")
     store = data_of_model(path, model, None)
@@ -155,32 +152,18 @@ def open_subject(path: Path, device: str = "auto", say: Progress | None = None) 
         notes.append(
             "the discriminator looks through the network that samples are compared in here: that flatters them"
         )
-    _, settings = read_settings(folder.settings)
     features = learn_features(store, device=model.device, effort=effort_of(path), progress=say)
-    D, untrained = _discriminators(settings, model, store, checkpoint, effort_of(path))
+    untrained = _untrained(D, read_settings(folder.settings)[1], model, store, effort_of(path))
     return Subject(folder, model, D, untrained, store, features, images, tuple(notes))
 
 
-def _discriminators(
-    settings: TrainSettings, model: Model, store: Store, checkpoint: Checkpoint, effort: float
-) -> tuple[Discriminator, Discriminator]:
-    """The D of a checkpoint, and one of the same kind that has learned nothing, from the next seed."""
+def _untrained(D: Discriminator, settings: TrainSettings, model: Model, store: Store, effort: float) -> Discriminator:
+    """One of the same kind as D that has learned nothing, from the next seed."""
     looked = looked_through.learned(model.config, store, Engine(model.device), effort)
-
-    def fresh(seed: int) -> Discriminator:
-        own = settings.model_copy(update={"seed": seed})
-        problems: list[str] = []  # of training, which does not happen here
-        state = TrainState.create(own, model.config, model.device, problems.append, looked)
-        D = state.game.D
-        assert isinstance(D, Discriminator), "a game of generation has one"
-        return D.eval().requires_grad_(False)
-
-    D, untrained = fresh(settings.seed), fresh(settings.seed + 1)
-    try:
-        restore_network("D", D, checkpoint.tensors)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise GanvasError(f"the checkpoint does not fit the networks of settings.yaml: {reason}") from None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed + 1)
+        untrained = discriminator_of(settings, model.config, looked)
+    untrained.to(model.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if isinstance(D, Growing):  # as far as the other has grown, or the two would look at different sizes
         untrained.load_state_dict({"stage": D.stage, "fade": D.fade}, strict=False)
-    return D, untrained
+    return untrained.eval().requires_grad_(False)

@@ -85,11 +85,12 @@ class Critic:
 
         Both scalars; the second is 0 where it is not asked for. Call it with D frozen.
         """
-        fake_seen = self.look(fake, random, labels)
+        # Both augmented alike, or matched features would be of other places.
+        fake_seen = self.look(fake, random.at(0), labels)
         real_seen = fake_seen
         if self.settings.objective.startswith("relativistic") or self.settings.feature_matching_weight:
             with torch.no_grad():
-                real_seen = self.look(real, random, labels)
+                real_seen = self.look(real, random.at(0), labels)
         loss = _mean(self.objective.g_loss, real_seen, fake_seen)
         if not self.settings.feature_matching_weight:
             return loss, loss.new_zeros(())

@@ -62,8 +62,12 @@ def make_game(players: Mapping[str, nn.Module], table: Table) -> Game:
 
 def _generators(settings: TrainSettings, config: Config, features: nn.Module | None) -> Players:
     assert isinstance(config, ModelConfig), "generation draws with a ModelConfig"
-    G = config.build()
-    D = build_discriminator(
+    return {"G": config.build(), "D": discriminator_of(settings, config, features)}
+
+
+def discriminator_of(settings: TrainSettings, config: ModelConfig, features: nn.Module | None) -> Discriminator:
+    """A fresh D beside a generator, with weights from torch's random state. features: what it looks through."""
+    return build_discriminator(
         config.network,
         resolution=config.resolution,
         channels=config.channels,
@@ -74,7 +78,6 @@ def _generators(settings: TrainSettings, config: Config, features: nn.Module | N
         norm=settings.d_norm,
         features=features,
     )
-    return {"G": G, "D": D}
 
 
 def _generation(players: Mapping[str, nn.Module], table: Table) -> Game:

@@ -11,7 +11,7 @@ from ganvas.networks.contract import Painter
 from ganvas.networks.fourier import FourierPainter
 from ganvas.networks.msrresnet import MsrresnetPainter
 from ganvas.networks.options import read_options
-from ganvas.networks.patch_discriminator import PatchDiscriminator, PatchNorm
+from ganvas.networks.patch_discriminator import SMALLEST, PatchDiscriminator, PatchNorm, sides_of_scales
 from ganvas.networks.pix2pixhd import Pix2pixhdPainter
 from ganvas.networks.resnet_painter import ResnetPainter
 from ganvas.networks.restore_unet import RestoreUnetPainter
@@ -102,15 +102,26 @@ def build_patch_discriminator(
 ) -> PatchDiscriminator:
     """A fresh PatchGAN: [N, channels, *resolution], labels [N] -> logits [N, K].
 
-    channels: those of the picture that is judged and, for a conditional one, of the input before it. Raises GanvasError
+    channels: those of the picture that is judged and, for a conditional one, of the input before it. Raises UsageError
     for a size or number of scales that leaves no patches.
     """
     if norm not in PATCH_NORMS:
         raise UsageError(f"--d-norm {norm}: a PatchGAN has no such norm: give {', '.join(PATCH_NORMS)}")
-    try:
-        return PatchDiscriminator(resolution, channels, width, classes, norm, scales)
-    except ValueError as error:
-        raise GanvasError(str(error)) from None
+    size, side = f"{resolution[0]}x{resolution[1]}", min(resolution)
+    if side < SMALLEST:
+        raise UsageError(
+            f"pictures of {size} are too small for a discriminator of patches, which needs {SMALLEST} pixels a side: "
+            f"give --resolution {SMALLEST} or more"
+        )
+    sides = sides_of_scales(side, scales)
+    if sides[-1] < SMALLEST:
+        most = sum(one >= SMALLEST for one in sides)
+        raise UsageError(
+            f"--d-scales {scales}: the coarsest one would see pictures of {size} at {sides[-1]} pixels and needs "
+            f"{SMALLEST}: give --d-scales {most}{' or less' if most > 1 else ''}, or --resolution "
+            f"{SMALLEST * 2 ** (scales - 1)} or more"
+        )
+    return PatchDiscriminator(resolution, channels, width, classes, norm, scales)
 
 
 def _check(

@@ -58,13 +58,11 @@ class PatchDiscriminator(Discriminator):
     ) -> None:
         super().__init__()
         self.scales = scales
-        sides = [min(resolution)]
-        for _ in range(scales - 1):
-            sides.append((sides[-1] + 1) // 2)
+        sides = sides_of_scales(min(resolution), scales)
         if sides[-1] < SMALLEST:
             raise ValueError(
-                f"{scales} scales of {resolution[0]}x{resolution[1]} pixels end at {sides[-1]}, at least {SMALLEST} "
-                "are needed: give fewer scales or larger pictures"
+                f"the coarsest of {scales} scales sees {sides[-1]} pixels of {resolution[0]}x{resolution[1]}, and a "
+                f"PatchGAN needs {SMALLEST}: give fewer scales or larger pictures"
             )
         self.networks = nn.ModuleList(_Patches(side, channels, width, classes, norm) for side in sides)
 
@@ -90,6 +88,14 @@ class PatchDiscriminator(Discriminator):
 def maps_of(details: dict[str, Tensor]) -> list[Tensor]:
     """The maps of all layers and scales of what a layered discriminator saw, in a fixed order."""
     return [one for name, one in details.items() if name.startswith("map")]
+
+
+def sides_of_scales(side: int, scales: int) -> list[int]:
+    """The pixels that each scale sees of a side, the finest first."""
+    sides = [side]
+    for _ in range(scales - 1):
+        sides.append((sides[-1] + 1) // 2)
+    return sides
 
 
 def strided_layers(side: int) -> int:
