@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ganvas.degrading.chain import parse
@@ -39,6 +40,11 @@ class Pair:
     def part(self, part: slice) -> Pair:
         """Some of the pairs."""
         return Pair(self.inputs[part], self.targets[part], rows(self.mask, part), rows(self.label_map, part))
+
+    def to(self, device: torch.device) -> Pair:
+        """The same on a device."""
+        mask, label_map = (None if one is None else one.to(device) for one in (self.mask, self.label_map))
+        return Pair(self.inputs.to(device), self.targets.to(device), mask, label_map)
 
 
 Pairing = Callable[[Tensor, Draws], Pair]  # pictures of the store, [N, C, H, W] in [-1, 1], random numbers
