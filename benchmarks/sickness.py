@@ -226,6 +226,19 @@ def judge(arguments: argparse.Namespace) -> None:
         )
         words = ", ".join(f"{n.kind} at {n.images:,}" for n in said) or "nothing"
         print(f"{'ok   ' if right else 'WRONG'} {kept['case']:25} seed {kept['seed']}: {words}")
+    summary = summary_of(rows)
+    if arguments.out:
+        document = {
+            "device": device_words(torch.device("cpu")),
+            "versions": versions(),
+            "summary": summary,
+            "runs": rows,
+        }
+        arguments.out.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """How many healthy runs were accused and how many sick ones named: of the seed tuned on, and of the others."""
     summary = {}
     for group, chosen in (
         ("tuned on", [row for row in rows if row["seed"] == TUNED_ON]),
@@ -240,14 +253,7 @@ def judge(arguments: argparse.Namespace) -> None:
             "named": sum(row["right"] for row in sick),
         }
         print(f"{group}: {summary[group]}")
-    if arguments.out:
-        document = {
-            "device": device_words(torch.device("cpu")),
-            "versions": versions(),
-            "summary": summary,
-            "runs": rows,
-        }
-        arguments.out.write_text(json.dumps(document, indent=1) + "\n")
+    return summary
 
 
 def main() -> None:

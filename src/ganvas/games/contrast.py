@@ -41,7 +41,7 @@ class ContrastGame(TwoSided):
         heads = players["heads"]
         assert isinstance(heads, PatchHeads)
         assert isinstance(self.G, Encoding)
-        self.heads, self._encoder = heads, self.G
+        self.heads, self.encoder = heads, self.G
         self._learners = nn.ModuleList([self.G, heads])
         self._paint, self._critic = self.compiled(self.G), self.critic(self.D)
 
@@ -120,8 +120,8 @@ class ContrastGame(TwoSided):
         """How badly patches of what was painted find theirs in the source: a scalar."""
         with self._precision():
             with torch.no_grad():
-                of_source = self._encoder.encode(source)
+                of_source = self.encoder.encode(source)
                 places = drawn_places(of_source, random)
                 keys = self.heads(of_source, places)
-            queries = self.heads(self._encoder.encode(painted), places)
+            queries = self.heads(self.encoder.encode(painted), places)
         return multilayer_patch_contrast_loss(queries, keys).mean()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ganvas.degrading.chain import parse
@@ -41,6 +42,11 @@ class Pair:
         """Some of the pairs."""
         more = (rows(of, part) for of in (self.mask, self.label_map, self.labels))
         return Pair(self.inputs[part], self.targets[part], *more)
+
+    def to(self, device: torch.device) -> Pair:
+        """The same on a device."""
+        more = (None if one is None else one.to(device) for one in (self.mask, self.label_map, self.labels))
+        return Pair(self.inputs.to(device), self.targets.to(device), *more)
 
 
 Pairing = Callable[[Tensor, Draws], Pair]  # pictures of the store, [N, C, H, W] in [-1, 1], random numbers

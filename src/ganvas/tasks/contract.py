@@ -20,13 +20,14 @@ from ganvas.data.sources import Source
 from ganvas.data.store import Split, Store
 from ganvas.evaluation.features import Features
 from ganvas.evaluation.verdict import Verdict
+from ganvas.games.contract import Batch
 from ganvas.games.engine import Engine
 from ganvas.images import Integers
 from ganvas.model_folder import Config
 from ganvas.recipe import Recipe
 from ganvas.report_words import ReportWords
 from ganvas.settings import TrainSettings, build_settings
-from ganvas.training.monitor import Monitor
+from ganvas.training.monitor import Inspector
 from ganvas.training.run_folder import RunFolder
 from ganvas.training.state import TrainState
 
@@ -48,7 +49,6 @@ class Task(ABC):
 
     name: ClassVar[str]
     report: ClassVar[ReportWords]
-    inspects: ClassVar[bool] = False  # whether there is a `monitor`
 
     def prepared(self, words: Words, device: torch.device) -> Words:
         """The user's words, with what this task sets where the user said nothing."""
@@ -119,9 +119,17 @@ class Task(ABC):
         """The pictures that the judge learns to compare."""
         return store
 
-    def monitor(self, store: Store, config: Config, settings: TrainSettings, device: torch.device) -> Monitor | None:
-        """What inspects the run between its scores, where there is something that does."""
-        return None
+    @abstractmethod
+    def monitor(self, store: Store, config: Config, settings: TrainSettings, device: torch.device) -> Inspector | None:
+        """What inspects the run between its scores; None where there are too few pictures for it."""
+
+    @abstractmethod
+    def looks_every(self, settings: TrainSettings, expected: int = 0) -> int:
+        """Images between inspections. expected: how many the run will come to, where --images does not say it."""
+
+    @abstractmethod
+    def rehearsed_monitor(self, batch: Batch, config: Config, settings: TrainSettings) -> Inspector | None:
+        """One that takes as long, of pictures of no meaning as the game gets them."""
 
     @abstractmethod
     def scorer(self, store: Store, config: Config, settings: TrainSettings, judge: Features) -> Scorer:

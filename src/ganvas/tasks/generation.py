@@ -19,6 +19,7 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluation.features import Features
 from ganvas.evaluation.rows import spread
 from ganvas.evaluation.verdict import Verdict
+from ganvas.games.contract import Batch
 from ganvas.games.engine import Engine
 from ganvas.images import Integers, to_float
 from ganvas.model import ModelConfig
@@ -32,7 +33,8 @@ from ganvas.tasks.contract import Task, Words
 from ganvas.training import looked_through
 from ganvas.training.finish import judge_samples
 from ganvas.training.health import check_first_batch, in_words
-from ganvas.training.monitor import Monitor
+from ganvas.training.measurement import inspection_interval
+from ganvas.training.monitor import FEWEST_REALS, SAMPLES, Monitor
 from ganvas.training.run_folder import RunFolder
 from ganvas.training.score import Scorer, samples_of_score
 from ganvas.training.sheets import fake_sheet, real_sheet
@@ -49,7 +51,6 @@ class Generation(Task):
 
     name = "generate"
     report = OF_GENERATION
-    inspects = True
 
     def opened(self, given: str | Path, words: Words, progress: Progress | None = None) -> Source:
         opened = open_source(given, progress, data_words(words).source_options())
@@ -131,10 +132,19 @@ class Generation(Task):
         try:
             reals, labels = some(store.train)
             held, held_labels = some(held_out) if held_out is not None and len(held_out) >= 8 else (None, None)
-            batch = settings.micro_batch or 64
+            batch = settings.micro_batch or SAMPLES
             return Monitor(reals, labels, held, held_labels, seed=settings.seed, batch=batch)
         except GanvasError:
             return None  # too few pictures to be watched by
+
+    def looks_every(self, settings: TrainSettings, expected: int = 0) -> int:
+        return inspection_interval(settings.images, settings.batch * settings.n_critic)
+
+    def rehearsed_monitor(self, batch: Batch, config: Config, settings: TrainSettings) -> Monitor | None:
+        real, labels = batch
+        if len(real) < FEWEST_REALS:
+            return None
+        return Monitor(real, labels, seed=settings.seed, batch=settings.micro_batch or SAMPLES)
 
     def scorer(self, store: Store, config: Config, settings: TrainSettings, judge: Features) -> Scorer:
         return Scorer(store, judge)

@@ -14,29 +14,36 @@ from torch import Tensor, nn
 from ganvas.data.facts import DataFacts
 from ganvas.data.shards.streamed import StreamedSource
 from ganvas.data.sources import Source
-from ganvas.data.store import Store
+from ganvas.data.store import Split, Store
 from ganvas.devices import pick_device
 from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluation.backbones.table import OWN
 from ganvas.evaluation.feature_net import FeatureNet
 from ganvas.evaluation.features import Features, learn_features
+from ganvas.evaluation.rows import spread
+from ganvas.games.contract import Batch
 from ganvas.games.engine import Engine
-from ganvas.games.pairing import pairing_of
+from ganvas.games.noise import Draws
+from ganvas.games.pairing import Pair, pairing_of
 from ganvas.games.perceivers import find_perceiver
-from ganvas.images import Integers, to_integers
+from ganvas.images import Integers, to_float, to_integers
 from ganvas.model_folder import Config
-from ganvas.picture_model import PictureConfig
+from ganvas.picture_model import DIRECTIONS, PictureConfig
 from ganvas.recipe import Recipe
 from ganvas.recipes import find_recipe
 from ganvas.settings import TrainSettings
 from ganvas.tasks.contract import Task, Words
 from ganvas.tasks.picture_sheets import painted_sheet, pairs_sheet
-from ganvas.tasks.shown import CHUNK, Shown, shown_pairs
+from ganvas.tasks.shown import CHUNK, FEWEST, Shown, shown_pairs
 from ganvas.training.health import in_words
+from ganvas.training.measurement import inspection_interval
+from ganvas.training.painter_monitor import WATCHED, PainterMonitor, Watched
 from ganvas.training.state import TrainState
 
 SCORED = 64  # pictures of a score, in each direction
 SHOWN = 16  # pairs of a sheet
+LEAST_BETWEEN_LOOKS = 400  # images: an inspection costs about as much as training on ten
+WATCH_STREAM = 1_002  # of what is done to the inspected pictures, apart from the (seed, step) streams of training
 SET_ASIDE, LEAST_TO_SET_ASIDE, MOST_SET_ASIDE = 10, 40, 200  # one in so many, of a set of at least, but at most
 
 
@@ -86,6 +93,39 @@ class PaintingTask(Task):
                 f"{store.source_name} has other classes ({theirs}) than the model: {', '.join(config.class_names[:10])}"
             )
         return shown_pairs(store, pairing_of(cast(PictureConfig, config)), most)
+
+    def watched(self, store: Store, config: Config, settings: TrainSettings, device: torch.device) -> list[Watched]:
+        """The pictures by which each direction is inspected."""
+        pairing = pairing_of(cast(PictureConfig, config))
+
+        def some(of: Split, number: int) -> Pair:
+            rows = spread(len(of), WATCHED)
+            pictures = to_float(torch.from_numpy(np.ascontiguousarray(of.images[rows])))
+            pair = pairing(pictures, Draws("cpu", (settings.seed, number, WATCH_STREAM)))
+            if config.class_names and of.labels is not None:
+                pair = replace(pair, labels=torch.from_numpy(of.labels[rows]))
+            return pair.to(device)
+
+        held = store.held_out
+        unseen = some(held, 1) if held is not None and len(held) >= FEWEST else None
+        return [Watched(some(store.train, 0), unseen, has_targets=True)]
+
+    def monitor(self, store: Store, config: Config, settings: TrainSettings, device: torch.device) -> PainterMonitor:
+        ways = self.watched(store, config, settings, device)
+        return PainterMonitor(ways, batch=settings.micro_batch or WATCHED, d_sees_input=settings.d_sees_input)
+
+    def looks_every(self, settings: TrainSettings, expected: int = 0) -> int:
+        return inspection_interval(settings.images or expected, settings.batch, LEAST_BETWEEN_LOOKS)
+
+    def rehearsed_monitor(self, batch: Batch, config: Config, settings: TrainSettings) -> PainterMonitor:
+        c, pictures = cast(PictureConfig, config), batch[0].repeat(WATCHED, 1, 1, 1)[:WATCHED].cpu()
+        pair = pairing_of(c)(pictures, Draws("cpu", (0, 0, WATCH_STREAM)))
+        if c.class_names:
+            pair = replace(pair, labels=torch.zeros(len(pair), dtype=torch.int64))
+        pair = pair.to(batch[0].device)
+        ways = DIRECTIONS if c.both else (c.direction,)
+        watched = [Watched(pair, pair, has_targets=True, direction=way) for way in ways]
+        return PainterMonitor(watched, batch=settings.micro_batch or WATCHED, d_sees_input=settings.d_sees_input)
 
     def first_problems(self, state: TrainState, batch: tuple[Tensor, Tensor | None]) -> list[str]:
         pictures, _ = batch

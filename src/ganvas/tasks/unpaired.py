@@ -19,10 +19,12 @@ from ganvas.errors import GanvasError, UsageError
 from ganvas.evaluation.features import Features, learn_features
 from ganvas.evaluation.figures import number
 from ganvas.evaluation.metrics.frechet import frechet_distance_of_features
+from ganvas.evaluation.rows import spread
 from ganvas.evaluation.verdict import Metric, Verdict
+from ganvas.games.pairing import Pair
 from ganvas.images import Integers, to_float, to_integers
 from ganvas.model_folder import Config
-from ganvas.picture_model import DIRECTIONS, PictureConfig, PictureModel
+from ganvas.picture_model import DIRECTIONS, Direction, PictureConfig, PictureModel
 from ganvas.recipe import Recipe
 from ganvas.recipes import find_recipe
 from ganvas.report_words import ReportWords
@@ -35,6 +37,7 @@ from ganvas.tasks.painting import SCORED, SHOWN, PaintingTask, painter_config, r
 from ganvas.tasks.picture_sheets import side_by_side
 from ganvas.tasks.relative import relative_frechet
 from ganvas.tasks.shown import CHUNK, FEWEST, Shown, mean_difference
+from ganvas.training.painter_monitor import WATCHED, Watched
 from ganvas.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -136,6 +139,26 @@ class Unpaired(PaintingTask):
     def shown(self, store: Store, config: Config, most: int) -> Shown:
         """Pictures of the side that is painted from."""
         return given_pictures(store, cast(PictureConfig, config), most)
+
+    def watched(self, store: Store, config: Config, settings: TrainSettings, device: torch.device) -> list[Watched]:
+        def some(way: Direction, *, held_out: bool) -> Pair | None:
+            sides = [rows_of_domain(store, name, held_out=held_out) for name in _settled(settings)]
+            if held_out and min(map(len, sides)) < FEWEST:
+                return None
+            count = min(WATCHED, *map(len, sides))
+            a, b = (
+                to_float(torch.from_numpy(np.ascontiguousarray(store.images[rows[spread(len(rows), count)]])))
+                for rows in sides
+            )
+            return (Pair(a, b) if way == "AtoB" else Pair(b, a)).to(device)
+
+        ways: tuple[Direction, ...] = DIRECTIONS if cast(PictureConfig, config).both else (settings.direction,)
+        found = []
+        for way in ways:
+            seen = some(way, held_out=False)
+            assert seen is not None, "`usable` refuses fewer"
+            found.append(Watched(seen, some(way, held_out=True), has_targets=False, direction=way))
+        return found
 
     def scorer(self, store: Store, config: Config, settings: TrainSettings, judge: Features) -> Scorer:
         return UnpairedScorer(store, settings, judge)

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ganvas.training import signs
-from ganvas.training.diagnosis_words import OVER, say
+from ganvas.training import painter_signs, signs
+from ganvas.training.diagnosis_words import OVER, Facts, say
 from ganvas.training.measurement import Measurement
 from ganvas.training.signs import Course
 
@@ -26,6 +26,9 @@ Kind = Literal[
     "divergence",
     "d_overfits",
     "memorises",
+    "identity",
+    "harm",
+    "contrast_lost",
 ]
 Severity = Literal["note", "sick", "fatal"]
 
@@ -74,6 +77,9 @@ RULES: dict[str, _Rule] = {
     "oscillation": _Rule("oscillation", "sick", 2),
     "d_overfits": _Rule("d_overfits", "note", 5),
     "memorises": _Rule("memorises", "sick", 2),
+    "identity": _Rule("identity", "sick", 2),
+    "harm": _Rule("harm", "sick", 3),
+    "contrast_lost": _Rule("contrast_lost", "sick", 5),
 }
 
 
@@ -91,13 +97,21 @@ class Diagnostician:
     """Looks at one measurement after another and says what is new: a sickness that began, or one that is over."""
 
     def __init__(
-        self, total_images: int | None, *, objective: str, classes: int = 0, pictures: int | None = None
+        self,
+        total_images: int | None,
+        *,
+        objective: str,
+        classes: int = 0,
+        pictures: int | None = None,
+        paints: bool = False,
     ) -> None:
-        """`total_images`: the run's length where known. `classes` of the game, `pictures` to train on: for the words.
+        """`total_images`: the run's length where known. `objective` decides whether a logit above 0 means "real".
 
-        `objective` decides whether a logit above 0 means "real".
+        paints: pictures from pictures. `classes` of the game and `pictures` to train on are for the words.
         """
-        self.total_images, self.objective, self.classes, self.pictures = total_images, objective, classes, pictures
+        self.total_images, self.objective = total_images, objective
+        self.limits = signs.OF_PAINTERS if paints else signs.Limits()
+        self.facts = Facts(classes, pictures, paints)
         self.course = Course()
         self._seen = {name: _Seen() for name in RULES}
 
@@ -124,17 +138,20 @@ class Diagnostician:
 
     def _signs(self, measurement: Measurement) -> dict[str, tuple[str, ...]]:
         """For every rule the names of the numbers that speak for it."""
-        now, course = measurement.numbers, self.course
+        now, course, limits = measurement.numbers, self.course, self.limits
         shown = {
             "not_finite": signs.not_finite(now),
             "explosion": signs.explosion(now),
-            "full_collapse": signs.full_collapse(now, course),
-            "partial_collapse": signs.partial_collapse(now, course),
-            "d_wins": signs.d_wins(now, course),
-            "d_loses": signs.d_loses(now),
+            "full_collapse": signs.full_collapse(now, course, limits),
+            "partial_collapse": signs.partial_collapse(now, course, limits),
+            "d_wins": signs.d_wins(now, course, limits),
+            "d_loses": signs.d_loses(now, limits),
             "oscillation": signs.oscillation(course),
-            "d_overfits": signs.d_overfits(now, self.objective),
+            "d_overfits": signs.d_overfits(now, self.objective, limits),
             "memorises": signs.memorises(now, course),
+            "identity": painter_signs.identity(now, course),
+            "harm": painter_signs.harm(now),
+            "contrast_lost": painter_signs.contrast_lost(now),
         }
         if self._is_warming_up(measurement.images):
             shown = {name: found if RULES[name].in_warm_up else () for name, found in shown.items()}
@@ -153,7 +170,7 @@ class Diagnostician:
                 return None
             seen.told = True
             evidence = {key: {**self.course.judged, **now.numbers}[key] for key in shown}
-            text = say(name, evidence, since=seen.since, classes=self.classes, pictures=self.pictures)
+            text = say(name, evidence, since=seen.since, facts=self.facts)
             return Diagnosis(rule.kind, rule.severity, text, evidence, now.images, seen.since)
         seen.gone += 1
         if seen.told and seen.gone < OVER_AFTER:
@@ -165,7 +182,7 @@ class Diagnostician:
         """A run that is stuck is so since its last gain, not since that was noticed."""
         if name == "d_wins" and self.course.no_nearer:
             return self.course.nearer_at
-        if name.endswith("collapse") and self.course.stuck:
+        if name.endswith(("collapse", "identity")) and self.course.stuck:
             return self.course.gained_at
         return images
 

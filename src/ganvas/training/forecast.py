@@ -24,8 +24,6 @@ from ganvas.images import Integers
 from ganvas.suggest import advice
 from ganvas.tasks.table import find_task
 from ganvas.training.facts import count_parameters
-from ganvas.training.measurement import inspection_interval
-from ganvas.training.monitor import FEWEST_REALS, SAMPLES, Monitor
 from ganvas.training.plan import DataFacts, Plan, make_plan, store_options
 from ganvas.training.state import TrainState
 from ganvas.training.watch import SCORES_AT
@@ -87,7 +85,7 @@ class Rehearsal:
     def seconds(self, images: int, plan: Plan, train_count: int) -> float:
         """For training on so many images, with all that is watched on the way."""
         s = plan.settings
-        looks = images // inspection_interval(s.images, s.batch * s.n_critic)
+        looks = images // plan.task.looks_every(s)
         scores = images // s.judge_every if s.judge_every else len(SCORES_AT)
         sampling_s = scores * plan.task.samples_of_score(train_count) * self.sample_s
         return images / self.images_per_s + looks * self.look_s + sampling_s
@@ -114,11 +112,8 @@ def rehearse(state: TrainState, plan: Plan) -> Rehearsal:
     seconds = sorted(times[WARM_UP:])[MEASURED // 2]
 
     judge = _unlearned_judge(plan, integers)
-    real, labels = reals[0]
-    look_s = 0.0
-    if len(real) >= FEWEST_REALS and plan.task.inspects:
-        monitor = Monitor(real, labels, seed=s.seed, batch=s.micro_batch or SAMPLES)
-        look_s = _timed(lambda: monitor.inspect(state), device)
+    monitor = plan.task.rehearsed_monitor(reals[0], c, s)
+    look_s = 0.0 if monitor is None else _timed(lambda: monitor.inspect(state), device)
 
     def small_score() -> None:
         judge.extract(plan.task.make_some(state.model(), scored))

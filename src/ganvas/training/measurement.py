@@ -32,6 +32,10 @@ MEANINGS: dict[str, str] = {
     "grad_ratio": "G's over D's",
     "class_coverage": "share of the classes expected among the samples that a classifier finds there",
     "class_agreement": "share of the samples that a classifier takes for the class that was asked for",
+    "error": "root mean square difference of what is painted and its target, over that of two targets: 0 is the same",
+    "changed": "root mean square difference of what is painted and the input, over that of the target: 0 is untouched",
+    "beside_input": "root mean square difference from the target, over that of the input as it is: below 1 is better",
+    "contrast_of_chance": "cross entropy of patches that find where they come from, over that of guessing",
     "distance": "distance to the reals, as judged",
     "nearest_copy_share": "share of the samples unusually near to one training picture, as judged",
     "real_copy_share": "the same of reals that were left out",
@@ -72,11 +76,12 @@ class Measurement:
 LEAST_IMAGES, MOST_IMAGES, LEAST_STEPS = 3_200, 50_000, 25
 
 
-def inspection_interval(total_images: int | None, images_per_step: int) -> int:
+def inspection_interval(total_images: int | None, images_per_step: int, least: int = LEAST_IMAGES) -> int:
     """Images between inspections: 1.5 % of the run, or 10 000 where its length is not known.
 
     At least 3 200, below which inspecting takes more than 2 % of the time, and at least 25 steps, so that patience in
-    inspections is patience with the game; else at most 50 000. `images_per_step`: batch times D turns.
+    inspections is patience with the game; else at most 50 000. `images_per_step`: batch times D turns. `least`: other
+    than 3 200, where an inspection costs less beside a step.
     """
     wanted = 10_000 if total_images is None else total_images * 3 // 200
-    return max(min(max(wanted, LEAST_IMAGES), MOST_IMAGES), LEAST_STEPS * images_per_step)
+    return max(min(max(wanted, least), MOST_IMAGES), LEAST_STEPS * images_per_step)

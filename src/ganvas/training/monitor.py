@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,17 @@ COPY = 0.5  # of the usual distance from a real picture to the nearest other one
 NEIGHBOURS = 5  # coverage (Naeem et al., 2020) with their k
 LEAST_EXPECTED = 3  # of a class among the samples, for its absence to mean something
 _NOISE_STREAM = 1_001  # apart from the (seed, step) streams of training: three counters are never two
+
+
+class Inspector(Protocol):
+    """What inspects a run of one kind of task."""
+
+    def inspect(self, state: TrainState, stats: Mapping[str, float] | None = None) -> Measurement:
+        """Look at the run as it is now. `stats`: means of the step's stats since the last inspection, kept as given.
+
+        Nothing of the state changes, buffers and random streams included; gradients are read where the last step
+        left them, and left out of the numbers where there are none.
+        """
 
 
 class Monitor:
@@ -69,7 +81,7 @@ class Monitor:
             self.reals = _Pictures(self.embed(reals), labels)
             self.shown_features = self.reals.features[:samples]
             self.pixel_variance = float(reals.flatten(1).var(0).mean()) + 1e-12
-            self.real_saturation = _saturation(reals)
+            self.real_saturation = saturation(reals)
             apart = self.reals.apart()
             self.typical = float(apart.median()) + 1e-12
             self.real_twin_share = float((apart < TWIN * self.typical).float().mean())
@@ -78,11 +90,7 @@ class Monitor:
 
     @torch.no_grad()
     def inspect(self, state: TrainState, stats: Mapping[str, float] | None = None) -> Measurement:
-        """Look at the run as it is now. `stats`: means of the step's stats since the last inspection, kept as given.
-
-        Nothing of the state changes, buffers and random streams included; gradients are read where the last step
-        left them, and left out of the numbers where there are none.
-        """
+        """As an `Inspector` does."""
         game, config = state.game, state.config
         assert isinstance(config, ModelConfig), "only what draws from noise is inspected"
         assert game.D is not None
@@ -95,8 +103,8 @@ class Monitor:
             **(stats or {}),
             **self._variety(averaged, raw),
             **self._by_discriminator(game.D, raw),
-            **_gradients(game.G, game.D),
-            "moving": _distance_of_weights(state.G_ema, game.G),
+            **gradient_lengths(game.G, game.D),
+            "moving": distance_of_weights(state.G_ema, game.G),
         }
         return Measurement.of(state.images, numbers)
 
@@ -122,7 +130,7 @@ class Monitor:
             "far": float((found.features.mean(0) - self.reals.features.mean(0)).square().sum()) / variance,
             "coverage": _coverage(self.shown_features, found.features),
             "copy_share": self._copy_share(found.features),
-            "saturation": _saturation(averaged),
+            "saturation": saturation(averaged),
             "real_saturation": self.real_saturation,
             "ema_raw": float((averaged - raw).square().mean() / self.pixel_variance) ** 0.5,
         }
@@ -228,7 +236,8 @@ def as_it_was(network: nn.Module) -> Iterator[None]:
             buffer.copy_(before)
 
 
-def _saturation(pictures: Tensor) -> float:
+def saturation(pictures: Tensor) -> float:
+    """Share of the values above 0.99 in size."""
     return float((pictures.abs() > 0.99).float().mean())
 
 
@@ -239,8 +248,9 @@ def _coverage(reals: Tensor, fakes: Tensor) -> float:
     return float((torch.cdist(reals, fakes).min(1).values <= radius).float().mean())
 
 
-def _gradients(G: nn.Module, D: nn.Module) -> dict[str, float]:
-    lengths = {"g_grad": _gradient_length(G), "d_grad": _gradient_length(D)}
+def gradient_lengths(G: nn.Module, D: nn.Module | None) -> dict[str, float]:
+    """The lengths of both players' gradients, as the last step left them, and G's over D's."""
+    lengths = {"g_grad": _gradient_length(G), "d_grad": None if D is None else _gradient_length(D)}
     found = {name: length for name, length in lengths.items() if length is not None}
     if len(found) == 2 and found["d_grad"] > 0:
         found["grad_ratio"] = found["g_grad"] / found["d_grad"]
@@ -255,7 +265,8 @@ def _gradient_length(network: nn.Module) -> float | None:
     return float(torch.stack(torch._foreach_norm(gradients)).norm())
 
 
-def _distance_of_weights(a: nn.Module, b: nn.Module) -> float:
+def distance_of_weights(a: nn.Module, b: nn.Module) -> float:
+    """How far the weights of two networks of one kind are apart, over the length of those of b."""
     pairs = list(zip(a.parameters(), b.parameters(), strict=True))
     apart = torch.stack([(x - y).norm() for x, y in pairs]).norm()
     return float(apart / (torch.stack([y.norm() for _, y in pairs]).norm() + 1e-12))

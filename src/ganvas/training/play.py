@@ -93,7 +93,7 @@ def look_around(session: Session, progress: float) -> Look:
         return told(session, watch.lost(state.images, stats))
     if session.budget.progress(state.images) >= 1:
         return Look()  # the last look follows at once
-    if watch.inspection_due(state.images) or watch.score_due(state.images, min(progress, 0.999)):
+    if watch.inspection_due(state.images, progress) or watch.score_due(state.images, min(progress, 0.999)):
         return told(session, watch.look(state, stats, min(progress, 0.999)))
     return Look()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ganvas.settings import SIGN_MEANS_REAL
@@ -21,17 +22,14 @@ STUCK_AFTER = 8  # inspections without a gain
 
 ALL_ALIKE = 0.003  # of the reals' variance: one picture, or one per class
 NEARLY_ALIKE = 0.02  # the same, where it does not grow; an untrained G starts here
-LITTLE_VARIETY = 0.3
 ONCE_VARIED = 0.3  # what a run must have had to have lost it
 LOST = 0.5  # of its best variety
 MANY_TWINS = 0.1  # of the pairs, above the reals'
 FEW_CLASSES = 0.7  # of those expected among the samples
-D_SURE = 0.98
 STANDING_STILL = 1e-4  # of G's weights
 NO_GRADIENT = 1e-8
 VANISHED = 1e-3  # of G's usual gradient
 D_BLIND = 0.55
-UNLIKE = 0.25  # `far` from which the samples are plainly not like the reals
 EXPLODED_LOGIT, EXPLODED_GRADIENT = 1e4, 1e6
 HELD_GAP, HELD_SIGMAS = 0.5, 3.0
 REALS_KNOWN = 0.9  # r_t without held-out pictures; Karras et al. (2020) aim at 0.6
@@ -42,6 +40,24 @@ SWING, SWINGS, SWING_LEAST = 2.5, 4, 0.1  # factor, turns, and the least size of
 SWINGING = 16  # inspections in which the turns must be
 
 Numbers = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What differs between pictures from noise and painted ones.
+
+    d_sure: `d_right` of a D that wins. unlike: `far` from which pictures are plainly not like the reals.
+    little_variety: over the reals', where it does not grow.
+    """
+
+    d_sure: float = 0.98
+    unlike: float = 0.25
+    little_variety: float = 0.3
+
+
+# Of a painter D sees each patch, and often the input beside it: it is nearly always right in healthy runs too, which
+# are held near the targets by other losses, and blur at first.
+OF_PAINTERS = Limits(d_sure=0.999, unlike=0.4, little_variety=0.15)
 
 
 class Course:
@@ -89,7 +105,7 @@ class Course:
     def _is_nearer(self, numbers: Numbers) -> bool:
         found = [
             self._beats(name, numbers[name], self.marks.get(name, math.inf) * (1 - GAIN))
-            for name in ("far", "distance")
+            for name in ("far", "error", "distance")
             if name in numbers
         ]
         missed = 1 - numbers.get("coverage", 0.0)
@@ -150,18 +166,23 @@ def explosion(now: Numbers) -> tuple[str, ...]:
     return tuple(name for name, limit in limits.items() if now.get(name, 0.0) > limit)
 
 
-def full_collapse(now: Numbers, course: Course) -> tuple[str, ...]:
+def full_collapse(now: Numbers, course: Course, limits: Limits) -> tuple[str, ...]:
     """One picture, or one per class, whatever the noise."""
-    nearly = variety(now) < NEARLY_ALIKE and course.stuck and not _never_learned(now, course)
+    nearly = variety(now) < NEARLY_ALIKE and course.stuck and not _never_learned(now, course, limits)
     alike = variety(now) < ALL_ALIKE or nearly
     return _present(now, "spread", "spread_within", "twin_share") if alike else ()
 
 
-def partial_collapse(now: Numbers, course: Course) -> tuple[str, ...]:
+def partial_collapse(now: Numbers, course: Course, limits: Limits) -> tuple[str, ...]:
     """Variety that was there and is lost, or that is little and does not grow; many pictures twice; classes missing."""
-    if not course.stuck or _never_learned(now, course) or full_collapse(now, course) or memorises(now, course):
+    if (
+        not course.stuck
+        or _never_learned(now, course, limits)
+        or full_collapse(now, course, limits)
+        or memorises(now, course)
+    ):
         return ()  # not that, or something else that explains it
-    little = variety(now) < LITTLE_VARIETY
+    little = variety(now) < limits.little_variety
     lost = course.best_variety > ONCE_VARIED and variety(now) < LOST * course.best_variety
     twins = now.get("twin_share", 0.0) - now.get("real_twin_share", 0.0) > MANY_TWINS
     missing = now.get("class_coverage", 1.0) < FEW_CLASSES
@@ -170,9 +191,9 @@ def partial_collapse(now: Numbers, course: Course) -> tuple[str, ...]:
     return ()
 
 
-def d_wins(now: Numbers, course: Course) -> tuple[str, ...]:
+def d_wins(now: Numbers, course: Course, limits: Limits) -> tuple[str, ...]:
     """D is always right and G learns nothing from it: it stands still, has no gradient, or comes no nearer."""
-    if now.get("d_right", 0.0) < D_SURE or now.get("far", 0.0) < UNLIKE:
+    if now.get("d_right", 0.0) < limits.d_sure or now.get("far", 0.0) < limits.unlike:
         return ()
     gradient, usual = now.get("g_grad"), course.usual("g_grad")
     still = now.get("moving", 1.0) < STANDING_STILL
@@ -180,14 +201,14 @@ def d_wins(now: Numbers, course: Course) -> tuple[str, ...]:
     return _present(now, "d_right", "g_grad", "moving", "far") if still or vanished or course.no_nearer else ()
 
 
-def _never_learned(now: Numbers, course: Course) -> bool:
+def _never_learned(now: Numbers, course: Course, limits: Limits) -> bool:
     """Little variety because nothing was ever learned from a D that is always right: that is not a collapse."""
-    return course.best_variety < ONCE_VARIED and bool(d_wins(now, course))
+    return course.best_variety < ONCE_VARIED and bool(d_wins(now, course, limits))
 
 
-def d_loses(now: Numbers) -> tuple[str, ...]:
+def d_loses(now: Numbers, limits: Limits) -> tuple[str, ...]:
     """D cannot tell fakes from reals although they are plainly different."""
-    blind = now.get("d_right", 1.0) < D_BLIND and now.get("far", 0.0) > UNLIKE
+    blind = now.get("d_right", 1.0) < D_BLIND and now.get("far", 0.0) > limits.unlike
     return _present(now, "d_right", "far", "coverage") if blind else ()
 
 
@@ -201,7 +222,7 @@ def oscillation(course: Course) -> tuple[str, ...]:
     return tuple(found)
 
 
-def d_overfits(now: Numbers, objective: str) -> tuple[str, ...]:
+def d_overfits(now: Numbers, objective: str, limits: Limits) -> tuple[str, ...]:
     """D takes held-out reals for fakes; or, without those, it knows all the reals although the samples are like them.
 
     While the samples are unlike, a D that knows the reals is only right.
@@ -209,8 +230,8 @@ def d_overfits(now: Numbers, objective: str) -> tuple[str, ...]:
     if "held_gap" in now:
         overfits = now["held_gap"] > HELD_GAP and now.get("held_sigmas", 0.0) > HELD_SIGMAS
         return _present(now, "held_gap", "held_sigmas") if overfits else ()
-    known = now.get("real_sign", 0.0) > REALS_KNOWN and now.get("d_right", 0.0) > D_SURE
-    alike = now.get("far", math.inf) < UNLIKE
+    known = now.get("real_sign", 0.0) > REALS_KNOWN and now.get("d_right", 0.0) > limits.d_sure
+    alike = now.get("far", math.inf) < limits.unlike
     return _present(now, "real_sign", "d_right") if objective in SIGN_MEANS_REAL and known and alike else ()
 
 

@@ -20,7 +20,7 @@ from ganvas.training.diagnosis import Diagnostician
 from ganvas.training.health import is_finite
 from ganvas.training.journal import Averager
 from ganvas.training.measurement import Measurement, inspection_interval
-from ganvas.training.monitor import Monitor
+from ganvas.training.monitor import Inspector
 from ganvas.training.plan import Plan
 from ganvas.training.play import train_step
 from ganvas.training.score import Scorer
@@ -55,7 +55,7 @@ class TrialGround:
         """`looks_through`: what D sees by, for a family that looks through a trained network."""
         self.plan, self.store, self.engine, self.looks_through = plan, store, engine, looks_through
         watch = open_watch(plan, store, judge, engine.device)
-        self.monitor: Monitor | None = watch.monitor
+        self.monitor: Inspector | None = watch.monitor
         assert isinstance(watch.scorer, Scorer), "trials are of generation"
         self.scorer = watch.scorer
         self.scorer.samples = min(self.scorer.samples, MOST_SAMPLES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,8 +15,8 @@ from ganvas.games.joint_batch_norm import alone
 from ganvas.tasks.contract import Scorer
 from ganvas.training.best import BestSoFar
 from ganvas.training.diagnosis import Diagnosis, Diagnostician
-from ganvas.training.measurement import Measurement, inspection_interval
-from ganvas.training.monitor import Monitor
+from ganvas.training.measurement import Measurement
+from ganvas.training.monitor import Inspector
 from ganvas.training.plan import Plan
 from ganvas.training.remedy import Decision, Remedy
 from ganvas.training.state import TrainState
@@ -42,11 +43,11 @@ class Seen:
 class Watch:
     """The eyes of one run. Of several processes the main one has them; the others are told what it decides."""
 
-    monitor: Monitor | None
+    monitor: Inspector | None
     scorer: Scorer
     diagnostician: Diagnostician
     remedy: Remedy
-    interval: int  # images between inspections
+    interval: Callable[[int], int]  # images that the run will come to -> images between inspections
     judge_every: int | None
     patience: int | None
     callback: Callback | None
@@ -56,9 +57,12 @@ class Watch:
     scored_at: int = 0
     score_share: int = 0  # how many of SCORES_AT have passed
 
-    def inspection_due(self, images: int) -> bool:
-        """Whether the next inspection's time has come."""
-        return self.monitor is not None and images // self.interval > self.inspected_at // self.interval
+    def inspection_due(self, images: int, progress: float) -> bool:
+        """Whether the next inspection's time has come, so far into the run."""
+        if self.monitor is None:
+            return False
+        interval = self.interval(round(images / max(progress, 1e-6)))
+        return images // interval > self.inspected_at // interval
 
     def score_due(self, images: int, progress: float) -> bool:
         """Whether the next score's time has come; the end of the run is always one."""
@@ -133,9 +137,15 @@ def open_watch(
     return Watch(
         task.monitor(store, plan.config, s, device),
         task.scorer(store, plan.config, s, judge),
-        Diagnostician(s.images, objective=s.objective, classes=plan.config.classes, pictures=store.train_count),
+        Diagnostician(
+            s.images,
+            objective=s.objective,
+            classes=plan.config.classes,
+            pictures=store.train_count,
+            paints=s.task != "generate",
+        ),
         Remedy(s.on_sick),
-        inspection_interval(s.images, s.batch * s.n_critic),
+        partial(task.looks_every, s),
         s.judge_every,
         s.patience,
         callback,
