@@ -170,7 +170,8 @@ def _words(l1: Metric, frechet: Metric, judge: Features, shown: Shown) -> str:
         f"(mean absolute, black to white is 1{as_is})."
     )
     seen = "" if shown.which == "held-out" else " It was trained on these: new pictures will come out worse."
-    return f"{first} {as_a_set(frechet, judge.features)}{seen}"
+    as_are = "" if frechet.input_value is None else f" The inputs as they are: {number(frechet.input_value)}."
+    return f"{first} {as_a_set(frechet, judge.features)}{as_are}{seen}"
 
 
 def side_channels(store: Store, side: str) -> slice:
