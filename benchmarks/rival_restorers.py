@@ -107,7 +107,7 @@ def _faded(picture: NDArray[np.float64]) -> NDArray[np.float64]:
 
 OPENCV = ("opencv-python-headless", "cv2")
 RADII = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
-STRENGTHS = tuple(product((6.0, 8.0, 10.0, 12.0, 15.0), (6.0, 10.0, 15.0, 20.0)))
+STRENGTHS = tuple(product((10.0, 12.0, 15.0, 18.0, 22.0), (6.0, 10.0, 15.0, 20.0)))
 SHARPER = tuple(product((1.0, 2.0, 3.0, 4.0, 6.0), (25, 50, 100, 150, 200, 300)))
 NOISES = tuple(10.0**exponent for exponent in np.arange(-4, 1.1, 0.5))
 _DEBLURRING = (Rival("Wiener", wiener, NOISES), Rival("unsharp", unsharp, SHARPER))

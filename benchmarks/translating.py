@@ -25,7 +25,7 @@ from PIL import Image
 
 from training_runs import Finished, Training, add_arguments, circumstances, ensure, needed, write
 
-SHEET_ROWS = 4
+SHEET_ROWS = 3
 PAIRED, UNPAIRED = ("--task", "translate"), ("--task", "unpaired")
 CELLS, EMOJI = "bccd_pairs.zip", "emoji_pairs.zip"
 TWO_EMOJI, CIFAR = "emoji_unpaired.zip", "cifar10_imagefolder.zip"
