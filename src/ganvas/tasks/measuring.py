@@ -44,9 +44,14 @@ MEANINGS: dict[str, tuple[Better, str]] = {
 def as_a_set(frechet: Metric, features: int) -> str:
     """How near painted pictures are to the wanted kind as a set, in a sentence; not claimed of too few."""
     fewest = min(frechet.samples, frechet.reference_samples)
-    if fewest > features:
-        return nearness(frechet, features, "painted pictures")
     real = "" if frechet.real_value is None else f", where real pictures get {number(frechet.real_value)}"
+    if fewest > features:
+        if frechet.input_value is None or frechet.value < frechet.input_value:
+            return nearness(frechet, features, "painted pictures")
+        return (
+            "As a set the painted pictures are no nearer to the wanted kind than what they were painted from (Fréchet "
+            f"distance {number(frechet.value)}{real})."
+        )
     return (
         f"How near they are as a set cannot be said from {fewest} pictures (Fréchet distance {number(frechet.value)}"
         f"{real}; more than {features} are needed)."
