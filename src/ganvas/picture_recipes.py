@@ -133,15 +133,14 @@ PICTURE_RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "esrgan",
         "a restoration that goes on with a D of patches and a perceptual distance: sharper, less true to the pixel",
-        "Wang et al., 2018 (theirs: --network rrdb in both stages, --g-lr 1e-4 --d-lr 1e-4 --batch 16 "
-        "--adversarial-weight 5e-3)",
+        "Wang et al., 2018 (theirs: --network rrdb in both stages, --g-lr 1e-4 --d-lr 1e-4 --batch 16)",
         "after a run of srresnet, unet-restore or inpaint, given as --init-from RUN",
         {
             **_RESTORED,
             "network": "srresnet",
             "objective": "relativistic_average",
             "d_norm": "spectral",
-            "adversarial_weight": 1e-3,
+            "adversarial_weight": 5e-3,
             "perceptual_weight": 1.0,
             "l1_weight": 1e-2,
             "g_lr": 2e-4,
