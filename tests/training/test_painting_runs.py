@@ -219,6 +219,7 @@ def test_what_is_held_out_by_nobody_is_set_aside_for_the_verdict(tmp_path):
         ("plain", {"task": "restore"}, "--task restore needs what is to be repaired: give --degrade"),
         ("plain", {"task": "restore", "degrade": "blurr"}, "Did you mean 'blur'"),
         ("plain", {"task": "restore", "degrade": "lowres:3"}, "give --resolution with a multiple of 3"),
+        ("plain", {"task": "restore", "degrade": "lowres:5"}, "networks enlarge by 2, 3, 4, 8, not by 5"),
         ("plain", {"degrade": "blur"}, "--degrade is a setting of --task translate, unpaired or restore"),
         ("plain", {"recipe": "pix2pix", "task": "restore", "degrade": "blur"}, "pix2pix is for --task translate"),
         ("pairs", {"task": "translate", "apa": True}, "--apa is a setting of pictures from noise"),

@@ -22,6 +22,7 @@ from ganvas.evaluation.verdict import Metric, Verdict
 from ganvas.games.perceiving import distance_seen_by
 from ganvas.images import Integers, to_float
 from ganvas.model_folder import CONFIG, Config, find_model_folder, read_config_file
+from ganvas.networks.enlarging import STEPS
 from ganvas.networks.painter_table import PAINTERS
 from ganvas.picture_model import PictureConfig, PictureModel
 from ganvas.recipe import Recipe
@@ -85,6 +86,9 @@ class Restoration(PaintingTask):
         self, data: DataFacts, settings: TrainSettings, recipe: str, source: str
     ) -> tuple[TrainSettings, Config, str]:
         degradation, more = parse(settings.degrade or ""), ""
+        if degradation.scale not in STEPS:
+            known = ", ".join(map(str, (step for step in STEPS if step > 1)))
+            raise UsageError(f"--degrade {degradation.words}: networks enlarge by {known}, not by {degradation.scale}")
         if any(side % degradation.scale for side in (data.height, data.width)):
             raise UsageError(
                 f"--degrade {degradation.words} makes pictures {degradation.scale} times smaller, which patches of "
