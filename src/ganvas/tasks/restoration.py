@@ -87,8 +87,8 @@ class Restoration(PaintingTask):
     ) -> tuple[TrainSettings, Config, str]:
         degradation, more = parse(settings.degrade or ""), ""
         if degradation.scale not in STEPS:
-            known = ", ".join(map(str, (step for step in STEPS if step > 1)))
-            raise UsageError(f"--degrade {degradation.words}: networks enlarge by {known}, not by {degradation.scale}")
+            able = ", ".join(map(str, (step for step in STEPS if step > 1)))
+            raise UsageError(f"--degrade {degradation.words}: networks enlarge by {able}, not by {degradation.scale}")
         if any(side % degradation.scale for side in (data.height, data.width)):
             raise UsageError(
                 f"--degrade {degradation.words} makes pictures {degradation.scale} times smaller, which patches of "
