@@ -36,7 +36,7 @@ from ganvas.training.plan import Plan, make_plan, store_options
 from ganvas.training.play import train_step
 from ganvas.training.state import TrainState
 from ganvas.versions import versions
-from sickness import TUNED_ON, summary_of
+from sickness import TUNED_ON, command_line, summary_of
 
 STEPS = 25  # between inspections
 Spoil = Callable[[TrainState], None]
@@ -228,22 +228,5 @@ def judge(arguments: argparse.Namespace) -> None:
         arguments.out.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(required=True)
-    training = verbs.add_parser("train", help="play the runs")
-    training.add_argument("--data", type=Path, required=True, help="folder of the archives")
-    training.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    training.add_argument("--cases", nargs="+", choices=CASES)
-    training.add_argument("--series", type=Path, required=True)
-    training.set_defaults(verb=train)
-    judging = verbs.add_parser("judge", help="say what is wrong with them")
-    judging.add_argument("--series", type=Path, required=True)
-    judging.add_argument("--out", type=Path)
-    judging.set_defaults(verb=judge)
-    arguments = parser.parse_args()
-    arguments.verb(arguments)
-
-
 if __name__ == "__main__":
-    main()
+    command_line(__doc__, CASES, train, judge, (0, 1), {"required": True, "help": "folder of the archives"})

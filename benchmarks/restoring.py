@@ -10,7 +10,8 @@ pixels in holes alone, and the distance in the eye of a network that learned the
 its own (place by place; not LPIPS's weights). What a rival can be set to is set to what gives it the most PSNR on
 pictures of train/, degraded alike:
 
-    holes       OpenCV's two ways of inpainting: Telea (2004) and Navier-Stokes (Bertalmio et al., 2001); the radius
+    holes       OpenCV's two ways of inpainting: Telea (2004) and Navier-Stokes (Bertalmio et al., 2001); the radius;
+                and the smooth filling that `inpaint` begins with
     blur        a lens out of focus over 7 pixels, and noise of 1 %: Wiener's filter, which is given the exact blur and
                 takes the spectra of photographs to fall as 1/f^2, by the noise; unsharp masking, by radius and amount
     blur-clean  the same blur without the noise

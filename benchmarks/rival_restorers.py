@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from ganvas.degrading.blur import disc_kernels, odd_side
-from photographs import Picture
+from ganvas.images import to_float, to_integers
+from ganvas.networks.filling import filled_smoothly
+from photographs import Picture, batched
 
 DEFOCUS = 7.0  # pixels: what the ways that know the blur know
 MARGIN = 32  # around a picture, which a Fourier transform takes for one that repeats
@@ -55,6 +57,14 @@ def navier_stokes(bad: Bad, radius: float) -> Picture:
     import cv2
 
     return _inpainted(bad, radius, cv2.INPAINT_NS)
+
+
+def smoothly(bad: Bad, _: Any) -> Picture:
+    """What `inpaint` begins with: not a rival, but what its training has to add to."""
+    assert bad.hole is not None
+    images = to_float(torch.from_numpy(batched(bad.picture)))
+    filled = to_integers(filled_smoothly(images, torch.from_numpy(bad.hole)[None, None]))
+    return np.where(bad.hole[..., None], filled.numpy()[0].transpose(1, 2, 0), bad.picture)
 
 
 def _inpainted(bad: Bad, radius: float, method: int) -> Picture:
@@ -112,7 +122,11 @@ SHARPER = tuple(product((1.0, 2.0, 3.0, 4.0, 6.0), (25, 50, 100, 150, 200, 300))
 NOISES = tuple(10.0**exponent for exponent in np.arange(-4, 1.1, 0.5))
 _DEBLURRING = (Rival("Wiener", wiener, NOISES), Rival("unsharp", unsharp, SHARPER))
 RIVALS: dict[str, tuple[Rival, ...]] = {
-    "holes": (Rival("Telea", telea, RADII, *OPENCV), Rival("Navier-Stokes", navier_stokes, RADII, *OPENCV)),
+    "holes": (
+        Rival("Telea", telea, RADII, *OPENCV),
+        Rival("Navier-Stokes", navier_stokes, RADII, *OPENCV),
+        Rival("smooth filling", smoothly, (None,)),
+    ),
     "blur": _DEBLURRING,
     "blur-clean": _DEBLURRING,
     "noise": (Rival("non-local means", non_local_means, STRENGTHS, *OPENCV),),

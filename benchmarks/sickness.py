@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ from ganvas.versions import versions
 EVERY = 1_600
 WATCHED = 512
 TUNED_ON = 0
+
+Verb = Callable[[argparse.Namespace], None]
 
 
 @dataclass(frozen=True)
@@ -256,22 +258,26 @@ def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return summary
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def command_line(
+    doc: str | None, cases: Iterable[str], train: Verb, judge: Verb, seeds: Sequence[int], data: Mapping[str, Any]
+) -> None:
+    """Two verbs: `train` plays the runs and keeps their series, `judge` says what is said of them. data: of --data."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(required=True)
     training = verbs.add_parser("train", help="play the runs")
-    training.add_argument("--data", type=Path, help="mnist.npz [default: the digits of scikit-learn]")
-    training.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    training.add_argument("--cases", nargs="+", choices=CASES)
-    training.add_argument("--series", type=Path, required=True)
+    training.add_argument("--data", type=Path, **data)
+    training.add_argument("--seeds", type=int, nargs="+", default=list(seeds))
+    training.add_argument("--cases", nargs="+", choices=list(cases))
     training.set_defaults(verb=train)
     judging = verbs.add_parser("judge", help="say what is wrong with them")
-    judging.add_argument("--series", type=Path, required=True)
     judging.add_argument("--out", type=Path)
     judging.set_defaults(verb=judge)
+    for verb in (training, judging):
+        verb.add_argument("--series", type=Path, required=True)
     arguments = parser.parse_args()
     arguments.verb(arguments)
 
 
 if __name__ == "__main__":
-    main()
+    of_digits = {"help": "mnist.npz [default: the digits of scikit-learn]"}
+    command_line(__doc__, CASES, train, judge, (0, 1, 2), of_digits)

@@ -22,10 +22,10 @@ from ganvas.model_folder import (
     GENERATE,
     WEIGHTS,
     Config,
+    Kept,
     find_model_folder,
     load_network,
     read_config_file,
-    save_folder,
     task_of,
 )
 from ganvas.networks.contract import Generator, Mapped
@@ -74,8 +74,10 @@ class ModelConfig(Config):
         return Model(G, self, device)
 
 
-class Model:
+class Model(Kept[ModelConfig]):
     """A generator ready to draw. `model.sample(seeds=range(64))` gives uint8 pictures [N, H, W, C]."""
+
+    G: Generator
 
     def __init__(self, G: Generator, config: ModelConfig, device: torch.device | str = "cpu") -> None:
         self.config = config
@@ -176,16 +178,6 @@ class Model:
         if class_name is not None:
             return np.full(len(seeds), self.class_index(class_name))
         return self.labels_for(seeds)
-
-    def save(self, folder: str | Path) -> Path:
-        """Write config.json and model.safetensors; the folder appears whole or stays as it was."""
-        self.config = save_folder(Path(folder), self.G, self.config)
-        return Path(folder)
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of the weights file: which network drew a picture."""
-        return self.config.weights_sha256
 
     def __repr__(self) -> str:
         c = self.config

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -99,6 +99,23 @@ def save_folder(folder: Path, G: nn.Module, config: AnyConfig) -> AnyConfig:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return config
+
+
+class Kept(Generic[AnyConfig]):
+    """A trained network and its config, which can be written as a folder."""
+
+    G: nn.Module
+    config: AnyConfig
+
+    def save(self, folder: str | Path) -> Path:
+        """Write config.json and model.safetensors; the folder appears whole or stays as it was."""
+        self.config = save_folder(Path(folder), self.G, self.config)
+        return Path(folder)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the weights file: which network made a picture."""
+        return self.config.weights_sha256
 
 
 def find_model_folder(path: Path) -> Path:

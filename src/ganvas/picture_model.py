@@ -15,14 +15,7 @@ from torch import Tensor, nn
 from ganvas.data.fit import FitMode
 from ganvas.errors import GanvasError, UsageError
 from ganvas.images import Integers
-from ganvas.model_folder import (
-    CONFIG,
-    Config,
-    find_model_folder,
-    load_network,
-    read_config_file,
-    save_folder,
-)
+from ganvas.model_folder import CONFIG, Config, Kept, find_model_folder, load_network, read_config_file
 from ganvas.networks.contract import Painter
 from ganvas.networks.painter_table import PAINTERS, build_painter
 from ganvas.one_hot import Palette, to_one_hot
@@ -99,7 +92,7 @@ class PictureConfig(Config):
         return PictureModel(G, self, device)
 
 
-class PictureModel:
+class PictureModel(Kept[PictureConfig]):
     """A painter ready to paint. `model.paint(images)` takes and gives tensors; `ganvas apply` takes files."""
 
     def __init__(self, G: nn.Module, config: PictureConfig, device: torch.device | str = "cpu") -> None:
@@ -188,16 +181,6 @@ class PictureModel:
         placed = fitted(given, size or c.resolution, c.resolution, c.fit)
         maps = heat_maps(placed, KeypointMaps(c.keypoints, c.sigma), c.resolution, c.bits)
         return cast(Integers, np.ascontiguousarray(maps.transpose(1, 2, 0)))
-
-    def save(self, folder: str | Path) -> Path:
-        """Write config.json and model.safetensors; the folder appears whole or stays as it was."""
-        self.config = save_folder(Path(folder), self.G, self.config)
-        return Path(folder)
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of the weights file: which network painted a picture."""
-        return self.config.weights_sha256
 
     def __repr__(self) -> str:
         c = self.config

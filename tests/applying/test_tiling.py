@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from ganvas.applying import painting
+from ganvas.applying.chain import Chain
 from ganvas.applying.painting import TooSmall, gathered, painted_pictures, painted_rows
 from ganvas.applying.seam import Seam, noise_of, seam_of
 from ganvas.applying.tiling import SMALLEST, Tiling, spans, tiling_for, window
+from ganvas.errors import UsageError
 from stand_in_models import Config, StandIn, convolutions, normalised
 
 
@@ -48,9 +50,7 @@ def test_tiles_cover_a_side_once_and_their_weights_add_up_to_one(length, tiling)
 def test_tiles_with_a_margin_of_the_networks_reach_give_exactly_the_whole_picture(scale, stride, tile, batch):
     model = convolutions(3, scale=scale, stride=stride)
     tiling = tiling_for(tile, model.config)
-    assert tiling.is_exact == (tile >= 4 * (model.config.reach + model.config.reach % stride))
-    if not tiling.is_exact:
-        pytest.skip("too small a tile to be exact")
+    assert tiling.is_exact
     picture = photo(101, 135)
     tiled, whole = painted(model, picture, tiling, batch=batch, bits=16), painted(model, picture, None, bits=16)
     # Sums in another order may round the last of 16 bits the other way; a wrong pixel would be hundreds of levels off.
@@ -58,6 +58,14 @@ def test_tiles_with_a_margin_of_the_networks_reach_give_exactly_the_whole_pictur
     assert seam_of(painted(model, picture, tiling), painted(model, picture, None)).largest <= 1
     assert whole.shape == (101 * scale, 135 * scale, 3)
     assert max(size[2] for size in model.sizes[:-1]) <= 102
+
+
+def test_tiles_of_a_network_that_looks_at_the_whole_picture_have_256_pixels_at_least():
+    assert tiling_for(64, Config(reach=-1)).tile == 256
+    assert tiling_for(64, Config(reach=-1, multiple=96)).tile == 288
+    assert tiling_for(64, Config(reach=3)).tile == 64
+    with pytest.raises(UsageError, match="--tile 128: this model needs tiles of at least 256 pixels"):
+        Chain([StandIn(Config(reach=-1), lambda x: x)], tile=128)
 
 
 def test_a_margin_smaller_than_the_reach_is_seen():

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganvas.applying.contract import Paints, picture_channels
 from ganvas.applying.statistics import SharedStatistics
-from ganvas.applying.tiling import Span, Tiling, rounded_up, smallest_tile, spans, window
+from ganvas.applying.tiling import SMALLEST, Span, Tiling, rounded_up, spans, window
 from ganvas.errors import GanvasError
 from ganvas.images import Integers, to_float, to_rows_last
 
@@ -162,7 +162,8 @@ def _statistics(
 ) -> SharedStatistics:
     """What a network that sees the whole picture normalises by, from nine parts, together as large as a tile."""
     sides = [rounded_up(n, model.config.multiple) for n in picture.shape[:2]]
-    third = max(smallest_tile(model.config), tiling.tile // 3 // model.config.multiple * model.config.multiple)
+    least, multiple = rounded_up(SMALLEST, model.config.multiple), model.config.multiple
+    third = max(least, tiling.tile // 3 // multiple * multiple)
     rows, columns = (
         [Span(start, start + length, 0, 0, 0, 0) for start in {0, (side - length) // 2, side - length}]
         for side, length in ((side, min(side, third)) for side in sides)

@@ -16,6 +16,8 @@ from torch import Tensor
 from ganvas.applying.contract import PaintsConfig
 
 SMALLEST = 32  # pixels of a tile's side
+# Of networks that look at the whole picture: trained U-Nets show tiles of 128 pixels, and none show 256.
+SMALLEST_OF_ALL_SEEING = 256
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Span:
 
 def smallest_tile(config: PaintsConfig) -> int:
     """The smallest side a tile may have: a multiple of what the network needs."""
-    return rounded_up(SMALLEST, config.multiple)
+    return rounded_up(SMALLEST_OF_ALL_SEEING if config.reach < 0 else SMALLEST, config.multiple)
 
 
 def tiling_for(tile: int, config: PaintsConfig) -> Tiling:

@@ -26,6 +26,7 @@ from ganvas.networks.contract import Chance, Painter
 from ganvas.networks.enlarging import base_of, checked_channels
 from ganvas.networks.padding import mirrored
 from ganvas.networks.sizes import Size
+from ganvas.networks.srresnet import ResidualBlock
 
 SMALLER = 0.1  # times He's weights: of the second convolution of each block
 
@@ -84,7 +85,7 @@ class RestoreUnetPainter(Painter):
                 assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
         for layer in self.modules():
-            if isinstance(layer, _Block):
+            if isinstance(layer, ResidualBlock):
                 layer.convolution2.weight.mul_(SMALLER)
         nn.init.zeros_(self.picture.weight)
 
@@ -100,17 +101,4 @@ def _reach(halvings: int, blocks: int) -> int:
 
 
 def _blocks(width: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(_Block(width) for _ in range(count)))
-
-
-class _Block(nn.Module):
-    """3x3, ReLU, 3x3, plus what came in: [N, C, h, w] -> the same."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.convolution1 = nn.Conv2d(width, width, 3, padding=1)
-        self.convolution2 = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.convolution2(F.relu(self.convolution1(x)))
-        return x + y
+    return nn.Sequential(*(ResidualBlock(width) for _ in range(count)))

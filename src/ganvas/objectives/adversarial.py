@@ -7,23 +7,15 @@ G's side uses the reals only where the objective is relativistic.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from ganvas.objectives.relativistic_average import relativistic_average_d_loss, relativistic_average_g_loss
+from ganvas.settings import ObjectiveName
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-ObjectiveName = Literal[
-    "minimax",
-    "non_saturating",
-    "least_squares",
-    "wasserstein",
-    "hinge",
-    "relativistic",
-    "relativistic_average",
-]
 
 
 class Objective(NamedTuple):
